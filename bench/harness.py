@@ -1,0 +1,128 @@
+"""What every benchmark shares: sides that run in processes of their own, medians, one JSON file.
+
+A *side* is one command that does the work once and prints one JSON object as its last line. Each
+side runs in its own process, so that peak memory is its own and a peer can live in its own virtual
+environment. Sides are repeated in turn (A B C A B C ...), because a shared machine drifts, and the
+median is quoted. A side whose package is not installed is reported as absent; the others go on.
+
+A side exits with status ``ABSENT`` (77) where its package is missing.
+"""
+
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ABSENT = 77
+RESULTS = Path(__file__).parent / "results"
+
+Record = dict[str, Any]
+
+
+def machine() -> Record:
+    """Describe the machine and the versions that the figures depend on."""
+    cpu = platform.processor()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text().splitlines()
+        cpu = next((line.split(":", 1)[1].strip() for line in lines if "model name" in line), cpu)
+    packages = ["torch", "pandas", "numpy", "pyarrow", "numba", "scikit-learn"]
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in packages},
+    }
+
+
+def peak_megabytes() -> float:
+    """Peak resident memory of this process so far, in MB (10^6 bytes)."""
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def report(record: Mapping[str, Any]) -> None:
+    """Print a side's result; call it last, in the side's own process."""
+    print(json.dumps({**record, "peak_mb": round(peak_megabytes(), 1)}), flush=True)
+
+
+def absent(package: str) -> None:
+    """Leave a side whose package is not installed; the benchmark says so and goes on."""
+    print(f"{package} is not installed in {sys.executable}", file=sys.stderr)
+    raise SystemExit(ABSENT)
+
+
+def run_side(command: Sequence[str]) -> Record | None:
+    """Run one side once; its JSON object, or None when its package is absent."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == ABSENT:
+        print(f"  skipped: {done.stderr.strip().splitlines()[-1]}")
+        return None
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-4000:]}")
+    result: Record = json.loads(done.stdout.strip().splitlines()[-1])
+    return result
+
+
+def compare(sides: Mapping[str, Sequence[str]], *, runs: int) -> dict[str, list[Record]]:
+    """Run all sides in turn, ``runs`` times; absent sides are left out of the result."""
+    records: dict[str, list[Record]] = {}
+    missing: set[str] = set()
+    for turn in range(runs):
+        for name, command in sides.items():
+            if name in missing:
+                continue
+            record = run_side(command)
+            if record is None:
+                missing.add(name)
+                continue
+            records.setdefault(name, []).append(record)
+            print(f"  {turn + 1}/{runs} {name}: {record}", flush=True)
+    return records
+
+
+def medians(records: Sequence[Mapping[str, Any]]) -> Record:
+    """Median of every numeric field over the runs of one side."""
+    fields = [key for key, value in records[0].items() if isinstance(value, int | float)]
+    return {key: statistics.median(record[key] for record in records) for key in fields}
+
+
+def write_result(name: str, settings: Mapping[str, Any], sides: Mapping[str, Any]) -> Path:
+    """Write ``bench/results/<name>.json``."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    content = {"benchmark": name, "machine": machine(), "settings": settings, "sides": sides}
+    path.write_text(json.dumps(content, indent=2) + "\n")
+    return path
+
+
+def summarise(records: Mapping[str, Sequence[Record]]) -> dict[str, Record]:
+    """Medians of every side, with the single runs kept beside them."""
+    return {name: {"median": medians(runs), "runs": list(runs)} for name, runs in records.items()}
+
+
+def own_python(peer: str) -> str:
+    """Python of the peer's own environment: ``$TABTEXT_BENCH_<PEER>``, else this interpreter."""
+    return os.environ.get(f"TABTEXT_BENCH_{peer.upper()}", sys.executable)
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Callable[[Any], str]]) -> str:
+    """Rows as a Markdown table; ``columns`` maps a field to the function that formats it."""
+    head = "| " + " | ".join(columns) + " |"
+    rule = "|" + "---|" * len(columns)
+    body = [
+        "| "
+        + " | ".join(form(row[name]) if name in row else "–" for name, form in columns.items())
+        + " |"
+        for row in rows
+    ]
+    return "\n".join([head, rule, *body])

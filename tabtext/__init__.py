@@ -1,0 +1,50 @@
+"""Deep learning on tables and text: from a DataFrame to a saved model, with scikit-learn manners.
+
+>>> import tabtext
+>>> flights = tabtext.datasets.load_flights("train").sample(2000, random_state=0)
+>>> model = tabtext.TabularRegressor(epochs=1, verbose=0)
+>>> model = model.fit(flights.dropna(subset="arr_delay"), target="arr_delay")
+>>> model.predict(flights.head(3)).shape
+(3,)
+
+The names below load on first use, so that ``import tabtext`` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "TabularClassifier",
+    "TabularPreprocessor",
+    "TabularRegressor",
+    "__version__",
+    "datasets",
+    "load",
+]
+
+if TYPE_CHECKING:
+    from tabtext import datasets
+    from tabtext.estimators import TabularClassifier, TabularRegressor, load
+    from tabtext.tabular import TabularPreprocessor
+
+_HOMES = {
+    "TabularClassifier": "tabtext.estimators",
+    "TabularPreprocessor": "tabtext.tabular",
+    "TabularRegressor": "tabtext.estimators",
+    "load": "tabtext.estimators",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on its first use (PEP 562)."""
+    if name == "datasets":
+        return import_module("tabtext.datasets")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'tabtext' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

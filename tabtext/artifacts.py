@@ -1,0 +1,183 @@
+"""Saved models: one directory, written whole or not at all, read without running any code.
+
+    model/
+      config.json          what was saved: format version, library version, estimator, parameters
+      preprocessor/        how columns are coded: JSON and Arrow IPC
+      weights.safetensors  the network's tensors
+
+A directory is first written beside its destination and renamed when complete, so that a full disk
+or a killed process never leaves half an artifact under its name. Where an older artifact stands,
+two renames follow each other; a process killed between them leaves both, whole, in hidden siblings.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from tabtext import __version__
+from tabtext.errors import ArtifactError, MissingFileError, SaveError
+
+__all__ = ["FORMAT_VERSION", "read_config", "read_weights", "write_artifact"]
+
+FORMAT_VERSION = 1
+
+_CONFIG = "config.json"
+_WEIGHTS = "weights.safetensors"
+
+
+@contextmanager
+def write_artifact(
+    directory: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor]
+) -> Iterator[Path]:
+    """Write an artifact directory; it appears under its name when the block ends.
+
+    The block receives the temporary directory and adds what else belongs to the artifact.
+
+    Parameters
+    ----------
+    directory : Path
+        Where the artifact will stand. An artifact that already stands there is replaced.
+    config : mapping
+        What is needed to rebuild the estimator, JSON types only.
+    weights : mapping of str to Tensor
+        The network's ``state_dict``.
+
+    Yields
+    ------
+    Path
+        The temporary directory, with ``config.json`` and ``weights.safetensors`` written.
+
+    Raises
+    ------
+    SaveError
+        If writing fails (disk full, no permission), or if ``directory`` holds something that is
+        not an artifact. What stood there is left as it was.
+
+    Examples
+    --------
+    >>> import tempfile, torch
+    >>> folder = Path(tempfile.mkdtemp()) / "model"
+    >>> with write_artifact(folder, {"estimator": "Example"}, {"w": torch.ones(2)}) as temporary:
+    ...     _ = (temporary / "notes.txt").write_text("anything that belongs to the model")
+    >>> read_config(folder)["estimator"], read_weights(folder)["w"].tolist()
+    ('Example', [1.0, 1.0])
+    """
+    from safetensors.torch import save as serialise
+
+    directory = Path(directory).absolute()
+    _refuse_to_replace_other_things(directory)
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
+    except OSError as error:
+        raise SaveError(f"cannot write to {directory.parent}: {error}") from error
+    try:
+        header = {"format_version": FORMAT_VERSION, "tabtext_version": __version__}
+        (temporary / _CONFIG).write_text(json.dumps({**header, **config}, indent=2) + "\n")
+        contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+        # Serialised in memory first: safetensors' own writer reports a full disk as a bare string.
+        (temporary / _WEIGHTS).write_bytes(serialise(contiguous))
+        yield temporary
+        # mkdtemp makes private directories; an artifact is as readable as its surroundings.
+        temporary.chmod(directory.parent.stat().st_mode & 0o777)
+        _replace(directory, temporary)
+    except OSError as error:
+        raise SaveError(
+            f"the model was not saved to {directory}: {error}. "
+            "Nothing half-written was left; free some space or choose another place."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """Read and check ``config.json`` of an artifact.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no directory or no ``config.json`` in it.
+    ArtifactError
+        If the file is damaged, or was written by a newer format version.
+    """
+    directory = Path(directory)
+    path = directory / _CONFIG
+    if not path.is_file():
+        raise MissingFileError(
+            f"no saved model at {directory}: {_CONFIG} is missing. "
+            "Give the directory that save() wrote."
+        )
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        version = config["format_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"{path} is damaged ({error}); save the model again or restore a copy"
+        ) from error
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise ArtifactError(
+            f"{directory} has artifact format {version} (written by tabtext "
+            f"{config.get('tabtext_version', 'unknown')}); tabtext {__version__} reads formats up "
+            f"to {FORMAT_VERSION}. Upgrade with: pip install --upgrade tabtext"
+        )
+    return dict(config)
+
+
+def read_weights(directory: Path) -> dict[str, Tensor]:
+    """Read the tensors of an artifact, on the CPU.
+
+    Raises
+    ------
+    MissingFileError
+        If ``weights.safetensors`` is not there.
+    ArtifactError
+        If the file is truncated or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    path = Path(directory) / _WEIGHTS
+    if not path.is_file():
+        raise MissingFileError(f"{path} is missing; the saved model is incomplete")
+    try:
+        return load(path.read_bytes())
+    except (SafetensorError, ValueError) as error:
+        raise ArtifactError(
+            f"{path} is damaged or truncated ({error}); save the model again or restore a copy"
+        ) from error
+
+
+def _refuse_to_replace_other_things(directory: Path) -> None:
+    """Raise unless ``directory`` is free, empty, or an artifact that may be replaced."""
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise SaveError(f"{directory} is a file; choose another place for the model")
+    if any(directory.iterdir()) and not (directory / _CONFIG).is_file():
+        raise SaveError(
+            f"{directory} holds other files and no saved model, so it is not replaced; "
+            "choose another place or empty it first"
+        )
+
+
+def _replace(directory: Path, temporary: Path) -> None:
+    """Put ``temporary`` in the place of ``directory``; put the old one back if that fails."""
+    if not directory.exists():
+        temporary.rename(directory)
+        return
+    # A directory that is not empty cannot be renamed over: step aside, move in, clean up.
+    aside = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}.old."))
+    previous = directory.rename(aside / directory.name)
+    try:
+        temporary.rename(directory)
+    except OSError:
+        previous.rename(directory)
+        aside.rmdir()
+        raise
+    shutil.rmtree(aside)

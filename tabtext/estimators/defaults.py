@@ -1,0 +1,49 @@
+"""Rules for the settings that ``"auto"`` leaves to the data.
+
+| training rows | batch size | epochs |
+|---------------|------------|--------|
+| up to 8,192   | 64 ... 128 | 40     |
+| 32,768        | 256        | 20     |
+| 131,072       | 1,024      | 12     |
+| 262,144       | 2,048      | 8      |
+| 524,288 on    | 4,096      | 6      |
+
+The batch grows with the data, so that an epoch has between 64 and 256 steps: fewer leave the
+network untrained, more cost time that larger matrix products save (see ``bench/README.md``). Epochs
+shrink with the data, so that the number of rows seen stays within a factor of ten.
+"""
+
+__all__ = ["choose_batch_size", "choose_epochs"]
+
+_SMALLEST_BATCH, _LARGEST_BATCH = 64, 4096
+_STEPS_PER_EPOCH = 128
+
+
+def choose_batch_size(n_rows: int) -> int:
+    """Return the power of two that gives about 128 steps per epoch, between 64 and 4,096.
+
+    Examples
+    --------
+    >>> [choose_batch_size(rows) for rows in (100, 26_048, 270_000, 1_000_000)]
+    [64, 256, 2048, 4096]
+    """
+    wanted = max(n_rows // _STEPS_PER_EPOCH, 1)
+    nearest = 1 << round(_log2(wanted))
+    return min(max(nearest, _SMALLEST_BATCH), _LARGEST_BATCH)
+
+
+def choose_epochs(n_rows: int) -> int:
+    """Return 40 epochs for small tables, 6 for very large ones.
+
+    Examples
+    --------
+    >>> [choose_epochs(rows) for rows in (100, 26_048, 270_000, 1_000_000)]
+    [40, 21, 8, 6]
+    """
+    return min(max(round(40 * (8192 / max(n_rows, 1)) ** 0.5 * 0.95), 6), 40)
+
+
+def _log2(number: int) -> float:
+    from math import log2
+
+    return log2(number)

@@ -1,0 +1,241 @@
+"""What comes through the door of ``fit``: features, targets and weights, checked once.
+
+Whatever the caller gives (a frame with the target in it, a frame and a separate ``y``, arrays, a
+file), one ``Sample`` comes out: a table that holds every column, the names of the targets in it,
+and one weight per row or none.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tabtext.errors import ColumnTypeError, DataError, ParameterError
+from tabtext.tables import as_table, require_columns, require_rows
+
+__all__ = ["Sample", "read_sample", "split_rows"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows to learn from or to be judged on.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Features and targets, one row per example.
+    targets : tuple of str
+        The columns of ``table`` that are to be predicted.
+    weight : ndarray of shape (rows,), dtype float32, or None
+        How much each row counts; None means equally.
+    weight_column : str or None
+        The column of ``table`` that the weights came from, where they came from one.
+    """
+
+    table: pa.Table
+    targets: tuple[str, ...]
+    weight: NDArray[np.float32] | None = None
+    weight_column: str | None = None
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @property
+    def target_table(self) -> pa.Table:
+        """The target columns alone."""
+        return self.table.select(list(self.targets))
+
+    def take(self, rows: NDArray[np.intp]) -> "Sample":
+        """The rows with these indices, in this order."""
+        weight = None if self.weight is None else self.weight[rows]
+        return replace(self, table=self.table.take(pa.array(rows)), weight=weight)
+
+    def filter(self, keep: NDArray[np.bool_]) -> "Sample":
+        """The rows where ``keep`` is true."""
+        if bool(keep.all()):
+            return self
+        weight = None if self.weight is None else self.weight[keep]
+        return replace(self, table=self.table.filter(pa.array(keep)), weight=weight)
+
+
+def read_sample(
+    data: Any,
+    y: Any = None,
+    *,
+    target: str | Sequence[str] | None = None,
+    sample_weight: Any = None,
+    what: str = "X",
+) -> Sample:
+    """Bring features, targets and weights into one checked ``Sample``.
+
+    Parameters
+    ----------
+    data : table of any kind, or path
+        The features; with ``target``, the targets too.
+    y : array, Series or frame, optional
+        Targets, one row per row of ``data``.
+    target : str or sequence of str, optional
+        Names of the target columns in ``data``; give either this or ``y``.
+    sample_weight : array, Series, or name of a column of ``data``, optional
+        One finite weight >= 0 per row.
+    what : str
+        What the caller calls ``data``, for messages.
+
+    Raises
+    ------
+    ParameterError
+        If both or neither of ``y`` and ``target`` are given.
+    UnknownColumnError
+        If a target or weight column is not there.
+    DataError
+        If there are no rows, lengths differ, weights are unusable, or a feature is the target.
+    """
+    if (y is None) == (target is None):
+        raise ParameterError(
+            "give the target once: fit(X, y), or fit(data, target='column') when it is in the table"
+        )
+    table = as_table(data, what=what)
+    require_rows(table, what=what)
+    if target is not None:
+        names = (target,) if isinstance(target, str) else tuple(target)
+        if not names:
+            raise ParameterError("target is an empty list; name at least one column")
+        require_columns(table, names)
+    else:
+        table, names = _with_targets(table, y, what=what)
+    if sample_weight is None:
+        return Sample(table, names)
+    column = sample_weight if isinstance(sample_weight, str) else None
+    return Sample(table, names, _read_weight(table, sample_weight), column)
+
+
+def split_rows(
+    n_rows: int, fraction: float, *, classes: NDArray[np.int64] | None, seed: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Split row numbers at random into training and validation rows, each in ascending order.
+
+    Parameters
+    ----------
+    n_rows : int
+        How many rows there are.
+    fraction : float
+        Share of validation rows, in (0, 1); rounded up, so at least one row.
+    classes : ndarray of int64 of shape (n_rows,), or None
+        Class of each row; every class with at least two rows keeps its share in both parts, as
+        nearly as whole rows allow.
+    seed : int
+        Seed of the shuffle.
+
+    Examples
+    --------
+    >>> train, valid = split_rows(10, 0.2, classes=None, seed=0)
+    >>> len(train), len(valid)
+    (8, 2)
+    """
+    from sklearn.model_selection import train_test_split
+
+    stratify = classes
+    if classes is not None:
+        _, counts = np.unique(classes, return_counts=True)
+        enough = counts.min() >= 2 and np.ceil(fraction * n_rows) >= len(counts)
+        stratify = classes if enough and n_rows * (1 - fraction) >= len(counts) else None
+    train, valid = train_test_split(
+        np.arange(n_rows), test_size=fraction, random_state=seed, stratify=stratify
+    )
+    return np.sort(train), np.sort(valid)
+
+
+def _with_targets(table: pa.Table, y: Any, *, what: str) -> tuple[pa.Table, tuple[str, ...]]:
+    """Append ``y`` to the table under its own names, or under ``target``."""
+    targets = _target_columns(y)
+    for name, values in targets.items():
+        if len(values) != table.num_rows:
+            raise DataError(
+                f"{what} has {table.num_rows} rows and y has {len(values)}; "
+                "they must describe the same rows in the same order"
+            )
+        if name not in table.column_names:
+            table = table.append_column(name, values)
+        elif table.column(name).combine_chunks().equals(_single_chunk(values)):
+            raise DataError(
+                f"column {name!r} is both a feature and the target, so the model would only copy "
+                f"it; drop it from {what}, or call fit({what}, target={name!r}) without y"
+            )
+        else:
+            raise DataError(
+                f"y is named {name!r} like a column of {what} with other values; rename one of them"
+            )
+    return table, tuple(targets)
+
+
+def _target_columns(y: Any) -> Mapping[str, pa.ChunkedArray | pa.Array]:
+    """``y`` as named Arrow columns: a Series by its name, a 1-D array as ``target``."""
+    dimensions = getattr(y, "ndim", None)
+    if dimensions == 0 or isinstance(y, str | bytes):
+        raise ColumnTypeError(f"y must hold one value per row, not {y!r}")
+    if dimensions == 1 or isinstance(y, list | tuple | pa.Array | pa.ChunkedArray):
+        first = y[0] if isinstance(y, list | tuple) and len(y) else None
+        if not isinstance(first, list | tuple | np.ndarray):
+            return _one_column(y)
+        y = np.asarray(y)
+    if isinstance(y, np.ndarray):
+        if y.ndim != 2:
+            raise ColumnTypeError(f"y must have one or two dimensions, not {y.ndim}")
+        if y.shape[1] == 1:
+            return _one_column(y[:, 0])
+        return {f"target_{index}": pa.array(y[:, index]) for index in range(y.shape[1])}
+    if hasattr(y, "to_frame") and not hasattr(y, "columns"):  # a Series of pandas or polars
+        return _one_column(y)
+    targets = as_table(y, what="y")
+    return {name: targets.column(name) for name in targets.column_names}
+
+
+def _one_column(y: Any) -> Mapping[str, pa.ChunkedArray | pa.Array]:
+    """A 1-D ``y`` under its own name where it has one, else ``target``."""
+    name = getattr(y, "name", None)
+    label = name if isinstance(name, str) and name else "target"
+    if isinstance(y, pa.Array | pa.ChunkedArray):
+        return {label: y}
+    if hasattr(y, "to_frame"):
+        frame = y.to_frame(label) if hasattr(y, "iloc") else y.to_frame().rename({y.name: label})
+        return {label: as_table(frame, what="y").column(label)}
+    # By way of the table reader, which explains mixed types better than Arrow does.
+    return {label: as_table({label: np.asarray(y)}, what="y").column(label)}
+
+
+def _single_chunk(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+
+
+def _read_weight(table: pa.Table, given: Any) -> NDArray[np.float32]:
+    """Weights as float32, from an array or from a named column of the table."""
+    if isinstance(given, str):
+        require_columns(table, [given])
+        column = table.column(given)
+        if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+            raise ColumnTypeError(f"weight column {given!r} is {column.type}; it must be numeric")
+        values = np.asarray(pc.fill_null(pc.cast(column, pa.float64()), float("nan")))
+    else:
+        try:
+            values = np.asarray(given, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ColumnTypeError(f"sample_weight must hold numbers: {error}") from error
+    if values.shape != (table.num_rows,):
+        raise DataError(
+            f"sample_weight has shape {values.shape}; one weight for each of the "
+            f"{table.num_rows} rows is needed"
+        )
+    bad = ~np.isfinite(values) | (values < 0)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise DataError(
+            f"sample_weight is {values[row]} at row {row} ({int(bad.sum())} such rows); "
+            "weights must be finite and not negative"
+        )
+    if not values.any():
+        raise DataError("all sample weights are 0, so there is nothing to learn from")
+    return values.astype(np.float32)

@@ -1,0 +1,252 @@
+"""Anything tabular in, one ``pyarrow.Table`` out; and tables from and to files.
+
+Arrow is the form in which every other module meets a table. Sources that already hold Arrow memory
+(polars, pyarrow, duckdb, pandas 3 strings) come in without a copy.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tabtext.errors import (
+    ColumnTypeError,
+    DataError,
+    FileFormatError,
+    MissingFileError,
+    ParameterError,
+    SaveError,
+    UnknownColumnError,
+    did_you_mean,
+)
+
+__all__ = ["as_table", "read_table", "require_columns", "require_rows", "write_table"]
+
+_SUFFIXES = (".csv", ".parquet")
+
+
+def as_table(data: Any, *, what: str = "data") -> pa.Table:
+    """Return any kind of table as a ``pyarrow.Table``.
+
+    Parameters
+    ----------
+    data : DataFrame, Table, stream, mapping, 2-D array or path
+        A pandas frame, a pyarrow table or record batch, anything with ``__arrow_c_stream__``
+        (polars, duckdb ...), a mapping of column names to values, a 2-D array (whose columns are
+        called x0, x1 ...), or the path of a CSV or Parquet file.
+    what : str
+        What the caller calls the data, for messages.
+
+    Returns
+    -------
+    pyarrow.Table
+        The same columns, with distinct names.
+
+    Raises
+    ------
+    ColumnTypeError
+        If this is no table, or a column mixes types.
+    DataError
+        If two columns have the same name.
+    MissingFileError, FileFormatError
+        If a file is not there or cannot be read.
+
+    Examples
+    --------
+    >>> as_table({"Store": [1, 2], "State": ["HE", None]}).schema.names
+    ['Store', 'State']
+    """
+    if isinstance(data, str | os.PathLike):
+        return read_table(Path(data))
+    if isinstance(data, pa.Table):
+        table = data
+    elif isinstance(data, pa.RecordBatch):
+        table = pa.Table.from_batches([data])
+    elif _is_pandas(data):
+        table = _from_pandas(data, what)
+    elif hasattr(data, "__arrow_c_stream__"):
+        table = pa.table(data)
+    elif isinstance(data, np.ndarray):
+        table = _from_array(data, what)
+    elif isinstance(data, Mapping):
+        table = pa.table({str(name): _to_arrow(values, name) for name, values in data.items()})
+    else:
+        raise ColumnTypeError(
+            f"{what} is a {type(data).__name__}; give a DataFrame (pandas, polars, pyarrow, duckdb), "
+            "a mapping of columns, a 2-D array, or the path of a CSV or Parquet file"
+        )
+    _require_distinct_names(table.column_names, what)
+    return table
+
+
+def read_table(path: str | Path) -> pa.Table:
+    """Read a CSV or Parquet file.
+
+    In CSV files, empty fields and ``NA``, ``NaN``, ``null`` are missing; types are inferred.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    FileFormatError
+        If the content is not what the suffix says, or the suffix is another one.
+    DataError
+        If two columns have the same name.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _SUFFIXES:
+        raise FileFormatError(f"{path}: tables are read from {' or '.join(_SUFFIXES)} files")
+    if not path.is_file():
+        raise MissingFileError(f"no such file: {path}")
+    try:
+        table = _read_csv(path) if path.suffix.lower() == ".csv" else _read_parquet(path)
+    except pa.ArrowInvalid as error:
+        kind = path.suffix[1:].upper()
+        raise FileFormatError(f"{path} is not a readable {kind} file: {error}") from error
+    _require_distinct_names(table.column_names, str(path))
+    return table
+
+
+def write_table(table: pa.Table, path: str | Path) -> None:
+    """Write a CSV or Parquet file, whole or not at all.
+
+    Raises
+    ------
+    ParameterError
+        If the suffix is neither ``.csv`` nor ``.parquet``.
+    SaveError
+        If writing fails; nothing half-written is left, and an older file stays as it was.
+    """
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    path = Path(path)
+    if path.suffix.lower() not in _SUFFIXES:
+        raise ParameterError(f"{path}: tables are written to {' or '.join(_SUFFIXES)} files")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                if path.suffix.lower() == ".csv":
+                    pyarrow.csv.write_csv(table, file)
+                else:
+                    pyarrow.parquet.write_table(table, file, compression="zstd")
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise SaveError(f"{path} was not written: {error}; nothing half-written is left") from error
+
+
+def require_columns(table: pa.Table, names: Iterable[str]) -> None:
+    """Raise ``UnknownColumnError`` for the first name that is not a column of the table.
+
+    Examples
+    --------
+    >>> require_columns(pa.table({"Store": [1]}), ["Store"])
+    >>> require_columns(pa.table({"Store": [1]}), ["Stroe"])
+    Traceback (most recent call last):
+    tabtext.errors.UnknownColumnError: column 'Stroe' is not in the table (1 rows, 1 columns; ...
+    """
+    for name in names:
+        if name not in table.column_names:
+            hint = did_you_mean(name, table.column_names)
+            raise UnknownColumnError(
+                f"column {name!r} is not in the table ({table.num_rows} rows, "
+                f"{table.num_columns} columns{hint})"
+            )
+
+
+def require_rows(table: pa.Table, minimum: int = 1, *, what: str = "data") -> None:
+    """Raise ``DataError`` unless the table has this many rows and at least one column."""
+    if table.num_columns == 0:
+        raise DataError(f"{what} has no columns")
+    if table.num_rows < minimum:
+        raise DataError(f"{what} has {table.num_rows} rows; at least {minimum} needed")
+
+
+def _is_pandas(data: Any) -> bool:
+    """Whether this is a pandas frame, found out without importing pandas."""
+    return type(data).__module__.split(".")[0] == "pandas" and hasattr(data, "columns")
+
+
+def _from_pandas(frame: Any, what: str) -> pa.Table:
+    names = [str(name) for name in frame.columns]
+    _require_distinct_names(names, what)
+    if list(frame.columns) != names:
+        frame = frame.set_axis(names, axis="columns")
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        # Column by column, to name the one that does not convert.
+        table = pa.table({name: _to_arrow(frame[name], name) for name in names})
+    return table.replace_schema_metadata(None)
+
+
+def _from_array(array: np.ndarray[Any, Any], what: str) -> pa.Table:
+    if array.ndim != 2:
+        raise ColumnTypeError(
+            f"{what} is an array of {array.ndim} dimensions; a table has two. "
+            "Reshape your data: array.reshape(-1, 1) for one column, array.reshape(1, -1) for one row"
+        )
+    columns = range(array.shape[1])
+    return pa.table({f"x{index}": _to_arrow(array[:, index], f"x{index}") for index in columns})
+
+
+def _to_arrow(values: Any, name: Any) -> pa.Array | pa.ChunkedArray:
+    """One column as Arrow, or an error that shows what does not fit."""
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values
+    try:
+        return pa.array(values, from_pandas=True)
+    except (
+        pa.ArrowInvalid,
+        pa.ArrowTypeError,
+        pa.ArrowNotImplementedError,
+        OverflowError,
+        TypeError,
+    ) as error:
+        raise ColumnTypeError(_explain(values, name, error)) from error
+
+
+def _explain(values: Any, name: Any, error: Exception) -> str:
+    """Say which types a column mixes, with a value of each."""
+    examples: dict[str, Any] = {}
+    for value in values:
+        if value is not None and value == value:  # NaN is not a type of its own
+            examples.setdefault(type(value).__name__, value)
+    if len(examples) < 2:
+        return f"column {name!r} cannot be used: {error}"
+    shown = " and ".join(f"{value!r} ({kind})" for kind, value in list(examples.items())[:2])
+    return (
+        f"column {name!r} mixes types: {shown}. Make them one type first, "
+        f"for example df[{name!r}] = df[{name!r}].astype(str)"
+    )
+
+
+def _require_distinct_names(names: list[str], what: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise DataError(f"{what} has two columns called {name!r}; rename or drop one of them")
+        seen.add(name)
+
+
+def _read_csv(path: Path) -> pa.Table:
+    import pyarrow.csv
+
+    options = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
+    return pyarrow.csv.read_csv(path, convert_options=options)
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    import pyarrow.parquet
+
+    return pyarrow.parquet.read_table(path).replace_schema_metadata(None)

@@ -1,0 +1,360 @@
+"""The network for tables: entity embeddings and continuous values into a multi-layer perceptron.
+
+A batch of codes ``(batch_size, n_categorical)`` and one of continuous values ``(batch_size,
+n_continuous)`` go in; raw outputs ``(batch_size, n_outputs)`` come out: logits or values, without a
+final activation. ``TabularEncoder`` is the part up to one vector per row, for other models to build
+on.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self, cast, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from tabtext.errors import ParameterError
+from tabtext.tabular.embeddings import EntityEmbeddings
+from tabtext.tabular.numeric_embeddings import PeriodicEmbeddings, PiecewiseLinearEmbeddings
+
+__all__ = ["EntityEmbeddingMLP", "NumericEmbedding", "TabularEncoder"]
+
+NumericEmbedding = Literal["none", "piecewise_linear", "periodic"]
+
+
+class TabularEncoder(nn.Module):
+    """Turn the columns of a batch into one vector per row: the input side of every tabular model.
+
+    Categorical columns are looked up in entity embeddings. Continuous columns pass a batch norm or,
+    where one is chosen, a numeric embedding *instead*: with the plain values beside it, one outlier
+    undid the net (california: validation RMSE 0.47 to 0.98 at the end of training).
+
+    **Shape**
+
+    - Input: ``(batch_size, n_categorical)``, any integer dtype, and ``(batch_size, n_continuous)``.
+    - Output: ``(batch_size, width)``.
+
+    Parameters
+    ----------
+    cardinalities
+        Number of codes of each categorical column, including 0 (missing) and 1 (unseen).
+    n_continuous
+        Number of continuous columns.
+    embedding_widths, embedding_dropout, unseen_rate
+        See ``EntityEmbeddings``.
+    numeric_embedding
+        ``"none"``, ``"piecewise_linear"`` or ``"periodic"``.
+    numeric_width
+        Width of each continuous column's vector, unless the numeric embedding is ``"none"``.
+    bin_edges
+        Bin edges of each continuous column, for ``"piecewise_linear"``.
+    n_frequencies, frequency_scale
+        See ``PeriodicEmbeddings``.
+    batch_norm_continuous
+        Normalise the continuous values by batch statistics, when there is no numeric embedding.
+        Default True: it costs little and absorbs what the preprocessor's scaling leaves.
+
+    Examples
+    --------
+    >>> encoder = TabularEncoder([7, 12], n_continuous=3, embedding_widths=[4, 5])
+    >>> encoder(torch.tensor([[2, 3], [0, 1]]), torch.randn(2, 3)).shape
+    torch.Size([2, 12])
+    """
+
+    def __init__(
+        self,
+        cardinalities: Sequence[int],
+        n_continuous: int,
+        *,
+        embedding_widths: Sequence[int | None] | None = None,
+        embedding_dropout: float = 0.0,
+        unseen_rate: float = 0.01,
+        numeric_embedding: NumericEmbedding = "none",
+        numeric_width: int = 8,
+        bin_edges: Sequence[npt.ArrayLike] | None = None,
+        n_frequencies: int = 24,
+        frequency_scale: float = 0.1,
+        batch_norm_continuous: bool = True,
+    ) -> None:
+        super().__init__()
+        _check_columns(cardinalities, n_continuous, numeric_embedding, bin_edges)
+        self.n_categorical = len(cardinalities)
+        self.n_continuous = n_continuous
+        self.categorical: EntityEmbeddings | None = None
+        self.batch_norm: nn.BatchNorm1d | None = None
+        self.numeric: PiecewiseLinearEmbeddings | PeriodicEmbeddings | None = None
+        if self.n_categorical:
+            self.categorical = EntityEmbeddings(
+                cardinalities, embedding_widths, dropout=embedding_dropout, unseen_rate=unseen_rate
+            )
+        if n_continuous == 0:
+            return
+        if numeric_embedding == "none":
+            self.batch_norm = nn.BatchNorm1d(n_continuous) if batch_norm_continuous else None
+        elif numeric_embedding == "piecewise_linear":
+            self.numeric = PiecewiseLinearEmbeddings(bin_edges or [], numeric_width)
+        else:
+            self.numeric = PeriodicEmbeddings(
+                n_continuous,
+                numeric_width,
+                n_frequencies=n_frequencies,
+                frequency_scale=frequency_scale,
+            )
+
+    @property
+    def width(self) -> int:
+        """Width of the output."""
+        categorical = 0 if self.categorical is None else self.categorical.width
+        return categorical + (self.n_continuous if self.numeric is None else self.numeric.width)
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters anew."""
+        for part in (self.categorical, self.batch_norm, self.numeric):
+            if part is not None:
+                part.reset_parameters()
+
+    def forward(self, categorical: Tensor, continuous: Tensor) -> Tensor:
+        """Return one vector per row."""
+        _check_shape("categorical", categorical, self.n_categorical)
+        _check_shape("continuous", continuous, self.n_continuous)
+        parts = []
+        if self.categorical is not None:
+            parts.append(self.categorical(categorical))
+        if self.numeric is not None:
+            parts.append(self.numeric(continuous))
+        elif self.n_continuous:
+            parts.append(continuous if self.batch_norm is None else self.batch_norm(continuous))
+        return torch.cat(parts, dim=1)
+
+
+class EntityEmbeddingMLP(nn.Module):
+    """Entity embeddings and continuous values, then linear - ReLU - batch norm - dropout, head.
+
+    **Shape**
+
+    - Input: ``(batch_size, n_categorical)``, any integer dtype, and ``(batch_size, n_continuous)``,
+      finite. A model without columns of one kind takes a tensor of width 0 there.
+    - Output: ``(batch_size, n_outputs)``: logits or values.
+
+    Parameters
+    ----------
+    cardinalities
+        Number of codes of each categorical column, including 0 (missing) and 1 (unseen).
+    n_continuous
+        Number of continuous columns.
+    n_outputs
+        Number of outputs.
+    hidden
+        Width of each block; empty for a linear model.
+    dropout
+        Share of each block's outputs set to zero in training: one number, or one per block.
+    embedding_widths, embedding_dropout, unseen_rate
+        See ``EntityEmbeddings``.
+    numeric_embedding, numeric_width, bin_edges, n_frequencies, frequency_scale
+        See ``TabularEncoder``.
+    batch_norm_continuous
+        See ``TabularEncoder``.
+
+    References
+    ----------
+    Guo and Berkhahn, "Entity Embeddings of Categorical Variables", 2016, for the architecture; the
+    order of the layers is that of the fast.ai library.
+
+    Examples
+    --------
+    >>> model = EntityEmbeddingMLP([7, 12], n_continuous=3, n_outputs=1, hidden=(32, 16))
+    >>> model(torch.tensor([[2, 3], [0, 1]]), torch.randn(2, 3)).shape
+    torch.Size([2, 1])
+    >>> same = EntityEmbeddingMLP.from_config(model.config())
+    >>> same.load_state_dict(model.state_dict())
+    <All keys matched successfully>
+    """
+
+    def __init__(
+        self,
+        cardinalities: Sequence[int],
+        n_continuous: int,
+        n_outputs: int,
+        *,
+        hidden: Sequence[int] = (512, 256),
+        dropout: float | Sequence[float] = 0.1,
+        embedding_widths: Sequence[int | None] | None = None,
+        embedding_dropout: float = 0.0,
+        unseen_rate: float = 0.01,
+        numeric_embedding: NumericEmbedding = "none",
+        numeric_width: int = 8,
+        bin_edges: Sequence[npt.ArrayLike] | None = None,
+        n_frequencies: int = 24,
+        frequency_scale: float = 0.1,
+        batch_norm_continuous: bool = True,
+    ) -> None:
+        super().__init__()
+        if n_outputs < 1:
+            raise ParameterError(f"n_outputs must be at least 1, however: {n_outputs=}")
+        if any(width < 1 for width in hidden):
+            raise ParameterError(f"every hidden width must be at least 1, however: {hidden=}")
+        self._settings: dict[str, Any] = {
+            "n_outputs": int(n_outputs),
+            "hidden": [int(width) for width in hidden],
+            "dropout": _one_per_block(dropout, len(hidden)),
+            "embedding_dropout": float(embedding_dropout),
+            "unseen_rate": float(unseen_rate),
+            "numeric_embedding": numeric_embedding,
+            "numeric_width": int(numeric_width),
+            "n_frequencies": int(n_frequencies),
+            "frequency_scale": float(frequency_scale),
+            "batch_norm_continuous": bool(batch_norm_continuous),
+        }
+        self.encoder = TabularEncoder(
+            cardinalities,
+            n_continuous,
+            embedding_widths=embedding_widths,
+            embedding_dropout=embedding_dropout,
+            unseen_rate=unseen_rate,
+            numeric_embedding=numeric_embedding,
+            numeric_width=numeric_width,
+            bin_edges=bin_edges,
+            n_frequencies=n_frequencies,
+            frequency_scale=frequency_scale,
+            batch_norm_continuous=batch_norm_continuous,
+        )
+        widths = [self.encoder.width, *self._settings["hidden"]]
+        shares = self._settings["dropout"]
+        self.blocks = nn.ModuleList(
+            _Block(widths[index], widths[index + 1], dropout=shares[index], bias=index == 0)
+            for index in range(len(hidden))
+        )
+        self.head = nn.Linear(widths[-1], n_outputs)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters anew."""
+        self.encoder.reset_parameters()
+        for block in self.blocks:
+            cast("_Block", block).reset_parameters()
+        self.head.reset_parameters()
+
+    def forward(self, categorical: Tensor, continuous: Tensor) -> Tensor:
+        """Return the raw outputs of a batch."""
+        features = self.encoder(categorical, continuous)
+        for block in self.blocks:
+            features = block(features)
+        outputs: Tensor = self.head(features)
+        return outputs
+
+    def layer_groups(self) -> list[nn.Module]:
+        """Return the parts from the input side to the head: encoder, each block, head.
+
+        Examples
+        --------
+        >>> model = EntityEmbeddingMLP([], n_continuous=3, n_outputs=1, hidden=(32, 16))
+        >>> [type(group).__name__ for group in model.layer_groups()]
+        ['TabularEncoder', '_Block', '_Block', 'Linear']
+        """
+        return [self.encoder, *self.blocks, self.head]
+
+    def config(self) -> dict[str, Any]:
+        """Return what ``from_config`` needs, ready for JSON.
+
+        Examples
+        --------
+        >>> EntityEmbeddingMLP([4], n_continuous=1, n_outputs=1).config()["embedding_widths"]
+        [3]
+        """
+        encoder = self.encoder
+        tables, numeric = encoder.categorical, encoder.numeric
+        bin_counts = None
+        if isinstance(numeric, PiecewiseLinearEmbeddings):
+            bin_counts = list(numeric.encoding.bin_counts)
+        return {
+            "cardinalities": [] if tables is None else list(tables.cardinalities),
+            "n_continuous": encoder.n_continuous,
+            "embedding_widths": [] if tables is None else list(tables.widths),
+            "bin_counts": bin_counts,
+            **self._settings,
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Build a model of the same architecture; its values come with ``load_state_dict``.
+
+        The edges of bins are part of the state dict. Until it is loaded they are 0, 1, 2, ...
+        """
+        arguments = dict(config)
+        bin_counts = arguments.pop("bin_counts")
+        if bin_counts is not None:
+            arguments["bin_edges"] = [np.arange(count + 1) for count in bin_counts]
+        return cls(**arguments)
+
+
+class _Block(nn.Module):
+    """Linear, ReLU, batch norm, dropout.
+
+    The shift of a batch norm reaches the *next* linear layer, where it does all that a bias could
+    do; from its own linear layer it is cut off by the ReLU. So the first linear layer keeps its
+    bias, which places the bends of the ReLU, and those after it go without.
+    """
+
+    def __init__(self, n_inputs: int, n_outputs: int, *, dropout: float, bias: bool) -> None:
+        super().__init__()
+        self.linear = nn.Linear(n_inputs, n_outputs, bias=bias)
+        self.batch_norm = nn.BatchNorm1d(n_outputs)
+        self.dropout = dropout
+
+    def reset_parameters(self) -> None:
+        """Draw the weights by Kaiming's rule for a layer before a ReLU."""
+        nn.init.kaiming_normal_(self.linear.weight, nonlinearity="relu")
+        if self.linear.bias is not None:
+            nn.init.zeros_(self.linear.bias)
+        self.batch_norm.reset_parameters()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return ``(batch_size, n_outputs)``."""
+        features = self.batch_norm(nn.functional.relu(self.linear(features), inplace=True))
+        return nn.functional.dropout(features, self.dropout, self.training)
+
+
+def _one_per_block(dropout: float | Sequence[float], n_blocks: int) -> list[float]:
+    shares = [dropout] * n_blocks if isinstance(dropout, int | float) else list(dropout)
+    if len(shares) != n_blocks:
+        raise ParameterError(
+            "dropout must be one number or one per block, "
+            f"however: {len(shares)} numbers for {n_blocks} blocks"
+        )
+    if not all(0 <= share < 1 for share in shares):
+        raise ParameterError(f"dropout must be in [0, 1), however: {dropout=}")
+    return [float(share) for share in shares]
+
+
+def _check_columns(
+    cardinalities: Sequence[int],
+    n_continuous: int,
+    numeric_embedding: str,
+    bin_edges: Sequence[npt.ArrayLike] | None,
+) -> None:
+    if n_continuous < 0:
+        raise ParameterError(f"n_continuous must not be negative, however: {n_continuous=}")
+    if len(cardinalities) == 0 and n_continuous == 0:
+        raise ParameterError("the model has no columns at all: neither categorical nor continuous")
+    known = get_args(NumericEmbedding)
+    if numeric_embedding not in known:
+        raise ParameterError(
+            f"numeric_embedding must be one of {', '.join(known)}, however: {numeric_embedding!r}"
+        )
+    if numeric_embedding == "piecewise_linear":
+        given = 0 if bin_edges is None else len(bin_edges)
+        if given != n_continuous:
+            raise ParameterError(
+                "piecewise_linear needs the bin edges of every continuous column, "
+                f"however: {given} for {n_continuous=}; see quantile_bin_edges and tree_bin_edges"
+            )
+    elif bin_edges is not None:
+        raise ParameterError(f"bin_edges have no use with {numeric_embedding=}")
+
+
+def _check_shape(name: str, batch: Tensor, n_columns: int) -> None:
+    if batch.ndim != 2 or batch.shape[1] != n_columns:
+        raise ParameterError(
+            f"{name} must have the shape (batch_size, {n_columns}), however: {tuple(batch.shape)}"
+        )

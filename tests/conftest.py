@@ -1,0 +1,23 @@
+"""Fixtures that several test modules share."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _share_the_cores() -> None:
+    """Keep torch to one thread in parallel test workers, which would otherwise fight for cores."""
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def larger_data() -> Path:
+    """Folder of the larger public data sets, or a skip with the reason."""
+    folder = os.environ.get("TABTEXT_DATA")
+    if not folder:
+        pytest.skip("larger data sets: set TABTEXT_DATA to their folder")
+    return Path(folder)

@@ -1,0 +1,74 @@
+"""The import rules of CONTRIBUTING.md, read from the source, and the cost of ``import tabtext``."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "tabtext"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# Package or module -> parts of tabtext that it must not import.
+FORBIDDEN = {
+    "errors": {"*"},
+    "tables": {"tabular", "training", "estimators", "cli", "plots", "report", "demo", "datasets"},
+    "tabular": {"training", "text", "mixed", "estimators", "cli", "plots", "report", "demo"},
+    "text": {"training", "tabular", "mixed", "estimators", "cli", "plots", "report", "demo"},
+    "training": {"tabular", "text", "mixed", "estimators", "cli", "plots", "report", "demo"},
+    "estimators": {"cli", "plots", "report", "demo"},
+}
+HEAVY = ("spacy", "numba", "matplotlib", "torch", "sklearn", "pandas")
+
+
+def imported_names(path: Path) -> set[str]:
+    """Full names of all modules that a file imports, at any depth of its code."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; write the full name"
+            module = str(node.module)
+            names.add(module)
+            names.update(f"{module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def part_of(path: Path) -> str:
+    """``tabular`` for tabtext/tabular/models.py, ``errors`` for tabtext/errors.py."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_import_only_what_their_place_allows(path: Path) -> None:
+    parts = {name.split(".")[1] for name in imported_names(path) if name.startswith("tabtext.")}
+    forbidden = FORBIDDEN.get(part_of(path), set())
+    broken = parts - {"__version__"} if "*" in forbidden else parts & forbidden
+    assert not broken, f"{path.relative_to(PACKAGE)} must not import {sorted(broken)}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_numba_is_imported_only_by_kernels(path: Path) -> None:
+    uses_numba = any(name.split(".")[0] == "numba" for name in imported_names(path))
+    assert not uses_numba or "kernels" in path.relative_to(PACKAGE).parts
+
+
+@pytest.mark.parametrize("module", ["tabtext", "tabtext.cli", "tabtext.errors"])
+def test_importing_stays_cheap(module: str) -> None:
+    code = (
+        f"import sys, {module}; "
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed.strip() == "[]"
+
+
+def test_public_names_are_listed_and_importable() -> None:
+    import tabtext
+
+    missing = [name for name in tabtext.__all__ if not hasattr(tabtext, name)]
+    assert missing == []
