@@ -1,0 +1,394 @@
+"""From a table to the two matrices that a network reads.
+
+``TabularPreprocessor.fit`` infers the schema, counts the values of every feature and builds one
+encoder for each from the counts; ``transform`` applies the encoders.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from tabtext.errors import DataError, ParameterError, TabTextWarning, did_you_mean
+from tabtext.tables import as_table, require_rows
+from tabtext.tabular import preprocessor_files
+from tabtext.tabular.columns import Feature, features_of
+from tabtext.tabular.encoders import CategoricalEncoder, ContinuousEncoder, Missing, Scaling
+from tabtext.tabular.encoding import Encoded, continuous_slots, encode
+from tabtext.tabular.prepared import Prepared, prepare
+from tabtext.tabular.schema import Role, Schema, infer_schema
+from tabtext.tabular.statistics import TableStatistics
+
+__all__ = ["Encoded", "TabularPreprocessor"]
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "missing": ("median", "mean", "constant", "signal"),
+    "scaling": ("standard", "robust", "quantile", "none"),
+}
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class TabularPreprocessor(BaseEstimator):
+    """Learn how the columns of a table are coded, and code them.
+
+    Categories get codes (0 missing, 1 unseen, 2 ... in ascending order), continuous columns are
+    filled and scaled, dates are replaced by their parts. A continuous column with gaps in training
+    adds ``<column>_missing``, 1 where a value is missing. Infinite values count as missing, with a
+    warning. What is learned does not depend on the order of rows or columns.
+
+    Parameters
+    ----------
+    roles : mapping of str to Role or str, optional
+        Roles that override the inferred ones, see ``tabtext.tabular.schema``.
+    exclude : sequence of str
+        Columns to leave out.
+    date_parts : bool or sequence of str
+        Parts of dates to use: all, none, or these (see ``tabtext.tabular.dates.PARTS``). Parts that
+        are constant in training are dropped.
+    missing : {"median", "mean", "constant", "signal"}
+        What fills gaps in continuous columns. ``"signal"`` is a value below all others by half of
+        the column's range, which therefore occurs nowhere in it.
+    fill_value : float
+        The constant for ``missing="constant"``.
+    missing_indicators : bool
+        Whether columns with gaps in training add an indicator.
+    scaling : {"standard", "robust", "quantile", "none"}
+        Mean 0 and deviation 1; median 0 and quartiles 1 apart, smoothly clipped to (-3, 3); mapped
+        to a normal distribution; or as it is.
+    min_count : int
+        Categories with fewer training rows share the code of unseen ones.
+
+    Attributes
+    ----------
+    schema_ : Schema
+        What each column is.
+    feature_names_in_ : list of str
+        Columns that ``transform`` needs.
+    categorical_names_, continuous_names_ : list of str
+        Columns of the two matrices.
+    cardinalities_ : list of int
+        Codes of each categorical column, missing and unseen included.
+    n_rows_ : int
+        Training rows.
+
+    Examples
+    --------
+    >>> table = {"State": ["HE", "BY", None, "HE"], "Sales": [5.5, 3.0, 8.0, float("nan")]}
+    >>> preprocessor = TabularPreprocessor()
+    >>> encoded = preprocessor.fit_transform(table)
+    >>> encoded.categorical.tolist()
+    [[3], [2], [0], [3]]
+    >>> preprocessor.continuous_names_
+    ['Sales', 'Sales_missing']
+    >>> preprocessor.transform({"State": ["NW"], "Sales": [5.5]}).continuous.round(3).tolist()
+    [[0.0, 0.0]]
+    """
+
+    roles: Mapping[str, Role | str] | None = None
+    exclude: Sequence[str] = ()
+    date_parts: bool | Sequence[str] = True
+    missing: Missing = "median"
+    fill_value: float = 0.0
+    missing_indicators: bool = True
+    scaling: Scaling = "standard"
+    min_count: int = 1
+
+    # -- fit ---------------------------------------------------------------------------------
+
+    def fit(self, data: Any, *, targets: Sequence[str] = (), weight: str | None = None) -> Self:
+        """Learn from training rows.
+
+        Parameters
+        ----------
+        data : table of any kind, or path
+            Training rows.
+        targets : sequence of str
+            Columns of ``data`` that are to be predicted, hence no features.
+        weight : str, optional
+            Column of ``data`` with sample weights, hence no feature.
+
+        Raises
+        ------
+        DataError
+            If there are no rows or no usable column.
+        UnknownColumnError, ColumnTypeError, ParameterError
+            If a named column is not there, a column has an unusable type, a parameter is wrong.
+        """
+        self._fit(data, targets, weight)
+        return self
+
+    def fit_transform(
+        self, data: Any, *, targets: Sequence[str] = (), weight: str | None = None
+    ) -> Encoded:
+        """Learn from training rows and encode them, reading them once."""
+        encoded, _ = encode(
+            self._fit(data, targets, weight), self.categorical_encoders_, self.continuous_encoders_
+        )
+        return encoded
+
+    def fit_statistics(self, schema: Schema, statistics: TableStatistics) -> Self:
+        """Learn from statistics, counted in parts and added up.
+
+        The result is the same as that of ``fit`` on all rows at once.
+
+        Parameters
+        ----------
+        schema : Schema
+            What each column is, for example inferred from one part.
+        statistics : TableStatistics
+            Sum of ``TableStatistics.of(part, schema, date_parts=...)``.
+        """
+        self._check_parameters()
+        self.schema_ = schema
+        features = [
+            feature
+            for feature in features_of(schema, self.date_parts)
+            if feature.part is None or _varies(statistics, feature.name)
+        ]
+        if not features:
+            raise DataError(
+                "no column is left to learn from: all are targets, constant, excluded or text"
+            )
+        self._set_encoders(
+            features,
+            [
+                CategoricalEncoder.of(f.name, statistics.columns[f.name], min_count=self.min_count)
+                for f in features
+                if f.role is Role.CATEGORICAL
+            ],
+            [
+                ContinuousEncoder.of(
+                    f.name,
+                    statistics.columns[f.name],
+                    missing=self.missing,
+                    fill_value=self.fill_value,
+                    indicators=self.missing_indicators,
+                    scaling=self.scaling,
+                )
+                for f in features
+                if f.role is Role.CONTINUOUS
+            ],
+        )
+        self.n_rows_ = statistics.n_rows
+        columns = statistics.columns.items()
+        _warn_of_infinite({name: c.n_infinite for name, c in columns if c.n_infinite})
+        return self
+
+    # -- transform ---------------------------------------------------------------------------
+
+    def transform(self, data: Any) -> Encoded:
+        """Encode rows; columns are found by name, further columns are ignored.
+
+        Raises
+        ------
+        UnknownColumnError
+            If a column of the fit is not there.
+        ColumnTypeError
+            If a column has another type than at the fit and does not convert without loss.
+        """
+        check_is_fitted(self, "schema_")
+        table = as_table(data)
+        dtypes = {column.name: column.dtype for column in self.schema_.columns}
+        prepared = prepare(table, self.features_, dtypes)
+        encoded, gaps = encode(prepared, self.categorical_encoders_, self.continuous_encoders_)
+        self._warn_of_new_gaps(prepared, gaps)
+        return encoded
+
+    # -- look inside -------------------------------------------------------------------------
+
+    def categories(self, name: str) -> list[Any]:
+        """Return what the codes of a categorical column stand for, from code 2 on.
+
+        Raises
+        ------
+        ParameterError
+            If this is no categorical column.
+        """
+        check_is_fitted(self, "schema_")
+        for encoder in self.categorical_encoders_:
+            if encoder.name == name:
+                return list(encoder.categories.to_pylist())
+        hint = did_you_mean(name, self.categorical_names_)
+        raise ParameterError(
+            f"{name!r} is not a categorical column{hint}. "
+            f"They are: {', '.join(self.categorical_names_)}"
+        )
+
+    def positions(self) -> dict[str, tuple[list[int], list[int]]]:
+        """Return which columns of the two matrices stem from each input column.
+
+        Returns
+        -------
+        dict of str to (list of int, list of int)
+            Input column -> (columns of ``Encoded.categorical``, of ``Encoded.continuous``).
+        """
+        check_is_fitted(self, "schema_")
+        sources = {feature.name: feature.source for feature in self.features_}
+        found: dict[str, tuple[list[int], list[int]]] = {
+            source: ([], []) for source in self.feature_names_in_
+        }
+        for position, categorical in enumerate(self.categorical_encoders_):
+            found[sources[categorical.name]][0].append(position)
+        slots = continuous_slots(self.continuous_encoders_)
+        for continuous, slot in zip(self.continuous_encoders_, slots, strict=True):
+            found[sources[continuous.name]][1].extend(slot)
+        return found
+
+    # -- disk --------------------------------------------------------------------------------
+
+    def save(self, directory: str | Path) -> None:
+        """Write JSON and Arrow files into a directory, which is made if needed.
+
+        Raises
+        ------
+        SaveError
+            If writing fails.
+        """
+        check_is_fitted(self, "schema_")
+        preprocessor_files.write(
+            Path(directory),
+            {
+                "parameters": _plain(self.get_params()),
+                "schema": self.schema_.to_dict(),
+                "n_rows": self.n_rows_,
+                "features": [feature.name for feature in self.features_],
+            },
+            self.categorical_encoders_,
+            self.continuous_encoders_,
+        )
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Self:
+        """Read what ``save`` wrote; no code from the files is run.
+
+        Raises
+        ------
+        MissingFileError
+            If a file is not there.
+        ArtifactError
+            If a file is damaged.
+        """
+        config, categorical, continuous = preprocessor_files.read(Path(directory))
+        with preprocessor_files.damage_named(Path(directory)):
+            preprocessor = cls(**config["parameters"])
+            preprocessor.schema_ = Schema.from_dict(config["schema"])
+            names = set(config["features"])
+            features = features_of(preprocessor.schema_, preprocessor.date_parts)
+            kept = [feature for feature in features if feature.name in names]
+            preprocessor._set_encoders(kept, categorical, continuous)
+            preprocessor.n_rows_ = int(config["n_rows"])
+        return preprocessor
+
+    # -- the steps ---------------------------------------------------------------------------
+
+    def _fit(self, data: Any, targets: Sequence[str], weight: str | None) -> Prepared:
+        self._check_parameters()
+        table = as_table(data)
+        require_rows(table)
+        schema = infer_schema(
+            table, targets=targets, weight=weight, roles=self.roles, exclude=self.exclude
+        )
+        _warn_of_text(schema)
+        prepared = prepare(table, features_of(schema, self.date_parts))
+        self.fit_statistics(schema, TableStatistics.of_prepared(prepared))
+        return prepared
+
+    def _check_parameters(self) -> None:
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise ParameterError(
+                    f"{name}={value!r} is not one of {', '.join(choices)}"
+                    f"{did_you_mean(str(value), choices)}"
+                )
+        if self.min_count < 1:
+            raise ParameterError(f"min_count={self.min_count} must be at least 1")
+        if not np.isfinite(self.fill_value):
+            raise ParameterError(f"fill_value={self.fill_value} must be a finite number")
+
+    def _set_encoders(
+        self,
+        features: Sequence[Feature],
+        categorical: Sequence[CategoricalEncoder],
+        continuous: Sequence[ContinuousEncoder],
+    ) -> None:
+        self.features_ = tuple(features)
+        self.categorical_encoders_ = tuple(categorical)
+        self.continuous_encoders_ = tuple(continuous)
+        self.feature_names_in_ = list(dict.fromkeys(feature.source for feature in features))
+        self.categorical_names_ = [encoder.name for encoder in categorical]
+        self.cardinalities_ = [encoder.cardinality for encoder in categorical]
+        self.continuous_names_ = [
+            name
+            for encoder in continuous
+            for name in (encoder.name, f"{encoder.name}_missing")[: 1 + encoder.indicator]
+        ]
+        self._warned_of_gaps: set[str] = set()
+
+    def _warn_of_new_gaps(self, prepared: Prepared, gaps: NDArray[np.int64]) -> None:
+        """Warn, once per column, of gaps where training had none, and of infinite values."""
+        new = [
+            encoder.name
+            for encoder in self.categorical_encoders_
+            if prepared.categorical[encoder.name].n_missing and not encoder.with_gaps
+        ]
+        infinite = {}
+        for encoder, (n_missing, n_infinite) in zip(
+            self.continuous_encoders_, gaps.tolist(), strict=True
+        ):
+            if n_missing and not encoder.with_gaps:
+                new.append(encoder.name)
+            if n_infinite:
+                infinite[encoder.name] = n_infinite
+        if new := [name for name in new if name not in self._warned_of_gaps]:
+            self._warned_of_gaps.update(new)
+            warnings.warn(
+                f"missing values in columns that had none at the fit: {', '.join(map(repr, new))}; "
+                f"categories count as unseen, numbers are filled ({self.missing})",
+                TabTextWarning,
+                stacklevel=3,
+            )
+        _warn_of_infinite(infinite)
+
+
+def _varies(statistics: TableStatistics, name: str) -> bool:
+    """Whether a column has more than one value in training, a gap being one."""
+    column = statistics.columns[name]
+    return len(column.values) + (column.n_gaps > 0) > 1
+
+
+def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Constructor arguments as values that JSON can hold."""
+    plain = dict(parameters)
+    plain["roles"] = {n: str(role) for n, role in (plain["roles"] or {}).items()} or None
+    plain["exclude"] = list(plain["exclude"])
+    if not isinstance(plain["date_parts"], bool):
+        plain["date_parts"] = list(plain["date_parts"])
+    return plain
+
+
+def _warn_of_infinite(counts: Mapping[str, int]) -> None:
+    if counts:
+        shown = ", ".join(f"{name!r} ({count:,})" for name, count in counts.items())
+        warnings.warn(
+            f"infinite values count as missing in these columns: {shown}",
+            TabTextWarning,
+            stacklevel=4,
+        )
+
+
+def _warn_of_text(schema: Schema) -> None:
+    if names := schema.names(Role.TEXT):
+        warnings.warn(
+            f"columns of running text are left out of a tabular model: "
+            f"{', '.join(map(repr, names))}; "
+            "use roles={column: 'categorical'} to keep one as labels",
+            TabTextWarning,
+            stacklevel=4,
+        )
