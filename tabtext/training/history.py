@@ -1,0 +1,85 @@
+"""What happened in training: a row per epoch, and curves over steps."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Epoch", "History"]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training rows.
+
+    Parameters
+    ----------
+    train_loss : float
+        Mean loss of the steps, in training mode (with dropout).
+    valid_loss : float or None
+        Loss on the validation rows, where there are any.
+    metrics : mapping of str to float
+        Metrics on the validation rows.
+    learning_rate : float
+        At the last step.
+    gradient_norm : float
+        Mean norm of the gradient before clipping.
+    seconds : float
+        Wall time, validation included.
+    rows_per_second : float
+        Training rows over the wall time without validation.
+    """
+
+    train_loss: float
+    valid_loss: float | None
+    metrics: Mapping[str, float]
+    learning_rate: float
+    gradient_norm: float
+    seconds: float
+    rows_per_second: float
+
+
+@dataclass
+class History:
+    """The record of one training run.
+
+    Examples
+    --------
+    >>> history = History([Epoch(0.5, 0.6, {"rmse": 2.0}, 1e-3, 0.7, 1.0, 1000.0)], best_epoch=0)
+    >>> history.to_frame().loc[0, ["train_loss", "valid_loss", "rmse"]].tolist()
+    [0.5, 0.6, 2.0]
+    >>> History.from_dict(history.to_dict()) == history
+    True
+    """
+
+    epochs: list[Epoch] = field(default_factory=list)
+    best_epoch: int | None = None
+    """The epoch whose weights the model has now, counted from 0."""
+    step_learning_rates: list[float] = field(default_factory=list)
+    step_losses: list[float] = field(default_factory=list)
+    step_gradient_norms: list[float] = field(default_factory=list)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return one row per epoch, with the metrics as columns of their own."""
+        import pandas as pd
+
+        rows = []
+        for epoch in self.epochs:
+            row = asdict(epoch)
+            metrics = row.pop("metrics")
+            head = {"train_loss": row.pop("train_loss"), "valid_loss": row.pop("valid_loss")}
+            rows.append({**head, **metrics, **row})
+        frame = pd.DataFrame(rows)
+        frame.index.name = "epoch"
+        return frame
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the history as values that JSON can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the history that ``to_dict`` described."""
+        return cls(**{**values, "epochs": [Epoch(**epoch) for epoch in values["epochs"]]})
