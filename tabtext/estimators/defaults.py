@@ -13,6 +13,8 @@ network untrained, more cost time that larger matrix products save (see ``bench/
 shrink with the data, so that the number of rows seen stays within a factor of ten.
 """
 
+from math import log2
+
 __all__ = ["choose_batch_size", "choose_epochs"]
 
 _SMALLEST_BATCH, _LARGEST_BATCH = 64, 4096
@@ -28,7 +30,7 @@ def choose_batch_size(n_rows: int) -> int:
     [64, 256, 2048, 4096]
     """
     wanted = max(n_rows // _STEPS_PER_EPOCH, 1)
-    nearest = 1 << round(_log2(wanted))
+    nearest = 1 << round(log2(wanted))
     return min(max(nearest, _SMALLEST_BATCH), _LARGEST_BATCH)
 
 
@@ -40,10 +42,5 @@ def choose_epochs(n_rows: int) -> int:
     >>> [choose_epochs(rows) for rows in (100, 26_048, 270_000, 1_000_000)]
     [40, 21, 8, 6]
     """
-    return min(max(round(40 * (8192 / max(n_rows, 1)) ** 0.5 * 0.95), 6), 40)
-
-
-def _log2(number: int) -> float:
-    from math import log2
-
-    return log2(number)
+    wanted = round(38 * (8192 / max(n_rows, 1)) ** 0.5)
+    return min(max(wanted, 6), 40)

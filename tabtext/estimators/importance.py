@@ -5,12 +5,12 @@ arrays, so a column is encoded once, whatever the number of repeats.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tabtext.tabular.preprocessing import Encoded
+from tabtext.tabular.encoding import Encoded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,8 +70,8 @@ def permutation_importance(
 
 
 def _shuffle(
-    matrix: NDArray[np.generic], columns: Sequence[int], order: NDArray[np.int64]
-) -> NDArray[np.generic]:
+    matrix: NDArray[Any], columns: Sequence[int], order: NDArray[np.int64]
+) -> NDArray[Any]:
     """Return the matrix with these columns in another row order; itself when there are none."""
     if not columns:
         return matrix

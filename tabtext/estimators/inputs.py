@@ -7,7 +7,7 @@ and one weight per row or none.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +16,16 @@ from numpy.typing import NDArray
 
 from tabtext.errors import ColumnTypeError, DataError, ParameterError
 from tabtext.tables import as_table, require_columns, require_rows
+from tabtext.training.targets import rows_with_target
 
-__all__ = ["Sample", "read_sample", "split_rows"]
+__all__ = [
+    "Sample",
+    "drop_missing_targets",
+    "read_sample",
+    "read_validation",
+    "set_aside",
+    "split_rows",
+]
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,22 @@ class Sample:
         """The rows with these indices, in this order."""
         weight = None if self.weight is None else self.weight[rows]
         return replace(self, table=self.table.take(pa.array(rows)), weight=weight)
+
+    def renamed(self, targets: Sequence[str]) -> "Sample":
+        """The same rows with the targets called by these names, in the same order."""
+        if list(targets) == list(self.targets):
+            return self
+        if len(targets) != len(self.targets):
+            raise DataError(
+                f"{len(self.targets)} target columns were given, and the model has {len(targets)}: "
+                f"{', '.join(targets)}"
+            )
+        names = dict(zip(self.targets, targets, strict=True))
+        # A column that has the name of a target would be taken for it.
+        kept = [name for name in self.table.column_names if name in names or name not in targets]
+        table = self.table.select(kept)
+        table = table.rename_columns([names.get(name, name) for name in kept])
+        return replace(self, table=table, targets=tuple(targets))
 
     def filter(self, keep: NDArray[np.bool_]) -> "Sample":
         """The rows where ``keep`` is true."""
@@ -111,6 +135,64 @@ def read_sample(
         return Sample(table, names)
     column = sample_weight if isinstance(sample_weight, str) else None
     return Sample(table, names, _read_weight(table, sample_weight), column)
+
+
+def drop_missing_targets(sample: Sample, missing_target: Literal["drop", "error"]) -> Sample:
+    """Return the rows that have a value in every target column.
+
+    Raises
+    ------
+    DataError
+        If no row has one, or if some have none and ``missing_target`` is ``"error"``.
+    """
+    present = rows_with_target(sample.target_table)
+    n_missing = len(present) - int(present.sum())
+    names = ", ".join(map(repr, sample.targets))
+    if n_missing == len(present):
+        raise DataError(f"target {names} is missing in all {n_missing:,} rows")
+    if n_missing and missing_target == "error":
+        raise DataError(
+            f"target {names} is missing in {n_missing:,} of {len(present):,} rows; drop them, or "
+            "use missing_target='drop'"
+        )
+    return sample.filter(present)
+
+
+def read_validation(validation: Any, sample: Sample) -> Sample:
+    """Read validation rows: a pair ``(X, y)``, or one table that holds the targets too."""
+    what = "validation"
+    if isinstance(validation, tuple):
+        if len(validation) != 2:
+            raise ParameterError(
+                f"validation has {len(validation)} parts; give a table or the pair (X, y)"
+            )
+        features, y = validation
+        return read_sample(features, y, what=what).renamed(sample.targets)
+    table = as_table(validation, what=what)
+    weight = sample.weight_column
+    return read_sample(table, target=list(sample.targets), sample_weight=weight, what=what)
+
+
+def set_aside(
+    sample: Sample, fraction: float, classes: NDArray[np.int64] | None, seed: int
+) -> tuple[Sample, Sample | None]:
+    """Split off validation rows at random; none for a fraction of 0.
+
+    Raises
+    ------
+    DataError
+        If fewer than two rows would be left to train on.
+    """
+    needed = 2 if fraction == 0 else 3
+    if len(sample) < needed:
+        raise DataError(
+            f"{len(sample)} rows with a target; at least {needed} are needed, 2 to train on"
+            + (" and 1 to validate" if fraction else "")
+        )
+    if fraction == 0:
+        return sample, None
+    train, valid = split_rows(len(sample), fraction, classes=classes, seed=seed)
+    return sample.take(train), sample.take(valid)
 
 
 def split_rows(

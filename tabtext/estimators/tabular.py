@@ -1,246 +1,191 @@
-"""``TabularClassifier`` and ``TabularRegressor``: from a table to a model in one call.
+"""``TabularClassifier`` and ``TabularRegressor``: from a table to a model in one call."""
 
-``fit`` walks the library's road once: read and check the input, drop rows without a target, set
-validation rows aside, prune outliers from the training rows, learn the preprocessing, build the
-network, train it. Every step is a function of another module; this one only calls them in order.
-"""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal, Self
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
+from sklearn.base import ClassifierMixin, RegressorMixin
 
-from tabtext.errors import DataError, ParameterError
-
-if TYPE_CHECKING:
-    import pandas as pd
+from tabtext.errors import ParameterError
+from tabtext.estimators.base import TabularEstimator
+from tabtext.estimators.inputs import Sample
+from tabtext.training.targets import (
+    ClassificationTarget,
+    ClassWeight,
+    MultilabelTarget,
+    RegressionTarget,
+    Target,
+    Transform,
+)
 
 __all__ = ["TabularClassifier", "TabularRegressor"]
 
+_REGRESSION_LOSSES = {
+    "mse": "squared_error",
+    "mae": "absolute_error",
+    "huber": "huber",
+}
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TabularEstimator(BaseEstimator):
-    """What both tabular estimators share; use ``TabularClassifier`` or ``TabularRegressor``.
-
-    A dataclass, because its generated ``__init__`` only stores its arguments, which is what
-    scikit-learn asks of an estimator.
+class TabularRegressor(RegressorMixin, TabularEstimator):
+    """Predict one or several quantities from a table.
 
     Parameters
     ----------
-    roles : mapping of str to str, optional
-        Column -> ``"categorical"``, ``"continuous"``, ``"datetime"`` or ``"ignore"``, where the
-        inferred role is wrong.
-    exclude : sequence of str
-        Columns that the model must not see.
-    date_parts : bool
-        Replace dates by year, month, day of week ... and elapsed seconds.
-    prune : sequence of str or Rule
-        Rules of ``tabtext.tabular.outliers`` for training rows; text such as ``"Sales > 0"`` keeps
-        the rows where it holds.
-    missing : {"median", "mean", "constant", "signal"}
-        What fills gaps in continuous columns; ``"constant"`` takes ``fill_value``, ``"signal"`` a
-        value outside the column's range.
-    fill_value : float
-        See ``missing``.
-    missing_indicators : bool
-        Add a 0/1 column for every continuous column with gaps in training.
-    scaling : {"standard", "robust", "quantile", "none"}
-        How continuous columns are scaled.
-    min_count : int
-        Categories with fewer training rows share the code of unseen ones.
-    hidden : sequence of int
-        Width of each hidden layer.
-    dropout : float
-        Share of each hidden layer's outputs set to zero in training.
-    embedding_widths : mapping of str to int, optional
-        Width of single columns' embeddings; the others follow ``embedding_width``.
-    embedding_dropout : float
-        Share of the embeddings' elements set to zero in training.
-    unseen_rate : float
-        Share of known categories that training replaces by "unseen", so that its vector is learned.
-    numeric_embedding : {"none", "piecewise_linear", "periodic"}
-        What continuous columns become beside their scaled value.
-    bins : {"tree", "quantile"}
-        Where piecewise-linear bins come from: a decision tree on the target per column, or
-        quantiles.
-    n_bins : int
-        Largest number of bins per column.
-    epochs : int or "auto"
-        Passes over the training rows; ``"auto"`` depends on their number (see ``defaults``).
-    batch_size : int or "auto"
-        Rows per step; ``"auto"`` depends on their number (see ``defaults``).
-    learning_rate : float
-        Peak of the one-cycle schedule.
-    weight_decay : float
-        Decoupled; not on biases, norms and embeddings.
-    clip_norm : float or None
-        Largest global norm of the gradient.
-    patience : int or None
-        Epochs without improvement of the validation loss after which training ends. The best
-        epoch's weights are kept in any case.
-    validation_fraction : float
-        Share of rows set aside at random when ``fit`` gets no ``validation``; 0 for none.
-    missing_target : {"drop", "error"}
-        What to do with rows whose target is missing.
-    random_state : int
-        Seed of the split, the initial weights and the order of batches. Two fits with the same
-        seed, data and CPU are equal bit for bit.
-    device : str
-        ``"auto"``, ``"cpu"``, ``"cuda"``, ...
-    verbose : int
-        0 is silent, 1 shows progress.
+    target_transform : {"none", "standard", "log", "log1p"}
+        What the network predicts: the quantity, scaled; or its logarithm, scaled, for errors that
+        should count relative to the value. Predictions are transformed back.
+    y_range : pair of float, optional
+        Bounds that predictions stay inside of, by a scaled sigmoid.
+    loss : {"mse", "mae", "huber"}
+        Squared, absolute, or squared near zero and absolute beyond.
+    **parameters
+        All further parameters are those of ``tabtext.estimators.parameters.TabularParameters``.
+
+    Examples
+    --------
+    >>> from tabtext.datasets import load_flights
+    >>> flights = load_flights("test").dropna(subset="arr_delay")
+    >>> model = TabularRegressor(epochs=2, verbose=0)
+    >>> model = model.fit(flights[:4000], target="arr_delay")
+    >>> model.predict(flights[4000:4003]).shape
+    (3,)
+    >>> sorted(model.evaluate(flights[4000:6000]))
+    ['mae', 'r2', 'rmse']
     """
 
-    roles: Mapping[str, str] | None = None
-    exclude: Sequence[str] = ()
-    date_parts: bool = True
-    prune: Sequence[Any] = ()
-    missing: Literal["median", "mean", "constant", "signal"] = "median"
-    fill_value: float = 0.0
-    missing_indicators: bool = True
-    scaling: Literal["standard", "robust", "quantile", "none"] = "standard"
-    min_count: int = 1
-    hidden: Sequence[int] = (512, 256)
-    dropout: float = 0.1
-    embedding_widths: Mapping[str, int] | None = None
-    embedding_dropout: float = 0.0
-    unseen_rate: float = 0.01
-    numeric_embedding: Literal["none", "piecewise_linear", "periodic"] = "piecewise_linear"
-    bins: Literal["tree", "quantile"] = "tree"
-    n_bins: int = 48
-    epochs: int | Literal["auto"] = "auto"
-    batch_size: int | Literal["auto"] = "auto"
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.01
-    clip_norm: float | None = 1.0
-    patience: int | None = None
-    validation_fraction: float = 0.1
-    missing_target: Literal["drop", "error"] = "drop"
-    random_state: int = 0
-    device: str = "auto"
-    verbose: int = 1
+    target_transform: Transform = "standard"
+    y_range: tuple[float, float] | None = None
+    loss: Literal["mse", "mae", "huber"] = "mse"
 
-    # -- fit ---------------------------------------------------------------------------------
-
-    def fit(
-        self,
-        X: Any,  # noqa: N803 - scikit-learn's name
-        y: Any = None,
-        *,
-        target: str | Sequence[str] | None = None,
-        sample_weight: Any = None,
-        validation: Any = None,
-    ) -> Self:
-        """Learn preprocessing and network from a table.
-
-        Parameters
-        ----------
-        X : DataFrame, Arrow table, 2-D array or path of a CSV or Parquet file
-            One row per example.
-        y : array, Series or DataFrame, optional
-            Targets, unless ``target`` names them.
-        target : str or sequence of str, optional
-            Target columns in ``X``.
-        sample_weight : array or column name, optional
-            Weight of each row of ``X``, finite and not negative.
-        validation : table with the target, or pair ``(X, y)``, optional
-            Rows to choose the best epoch by; default: a random ``validation_fraction`` of ``X``.
-
-        Returns
-        -------
-        Self
-            The fitted estimator.
+    def predict_table(self, X: Any, *, probabilities: bool = False) -> pa.Table:  # noqa: N803
+        """Return predictions as an Arrow table with the names of the targets.
 
         Raises
         ------
-        DataError
-            If there is nothing to learn from: no rows, no usable column, no or one target value.
-        UnknownColumnError
-            If a named column is not in the table.
-        ColumnTypeError
-            If a column mixes types, or a target has an unusable type.
         ParameterError
-            If an argument is outside the values it may take.
+            If probabilities are asked for.
         """
-        started = perf_counter()
-        given = read_sample(X, y, target=target, sample_weight=sample_weight)
-        sample, n_missing = self._drop_missing_targets(given)
-        train, valid = self._set_aside(sample, validation)
-        train, self.pruning_ = self._prune(train)
-        self.target_names_ = list(sample.targets)
-        self.target_ = self._fit_target(sample, train)
-        self.preprocessor_ = self._new_preprocessor()
-        encoded = self.preprocessor_.fit_transform(
-            train.table, targets=train.targets, weight=train.weight_column
+        if probabilities:
+            raise ParameterError("a regressor predicts quantities and has no probabilities")
+        predicted = self.predict(X).reshape(-1, len(self.target_names_))
+        return pa.table(
+            {name: predicted[:, index] for index, name in enumerate(self.target_names_)}
         )
-        self.schema_ = self.preprocessor_.schema_
-        self.feature_names_in_ = np.asarray(self.preprocessor_.feature_names_in_, dtype=object)
-        self.n_features_in_ = len(self.feature_names_in_)
-        self._train(train, encoded, valid)
-        self.card_ = self._make_card(given, n_missing, train, valid, perf_counter() - started)
-        return self
 
-    # -- predict -----------------------------------------------------------------------------
+    def _fit_target(self, sample: Sample, train_sample: Sample) -> Target:
+        del sample
+        return RegressionTarget.fit(
+            train_sample.target_table, transform=self.target_transform, y_range=self.y_range
+        )
 
-    def _raw(self, X: Any) -> Tensor:  # noqa: N803
-        """Raw outputs of the network ``(rows, outputs)`` on the CPU."""
-        check_is_fitted(self, "model_")
-        return self._raw_of(self.preprocessor_.transform(X))
+    def _loss_name(self) -> str:
+        if self.loss not in _REGRESSION_LOSSES:
+            raise ParameterError(
+                f"loss={self.loss!r} is not one of {', '.join(_REGRESSION_LOSSES)}"
+            )
+        return _REGRESSION_LOSSES[self.loss]
 
-    def evaluate(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> dict[str, float]:  # noqa: N803
-        """Compare predictions with known targets.
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class TabularClassifier(ClassifierMixin, TabularEstimator):
+    """Predict one of several classes, or several yes-or-no labels, from a table.
+
+    With one target column, its distinct values are the classes. With several, each is a label that
+    may hold or not, and must be boolean or 0/1.
+
+    Parameters
+    ----------
+    class_weight : "balanced", mapping of class to weight, or None
+        How much rows of each class count in training, times their sample weight. ``"balanced"``
+        gives rare classes the same total weight as frequent ones.
+    **parameters
+        All further parameters are those of ``tabtext.estimators.parameters.TabularParameters``.
+
+    Attributes
+    ----------
+    classes_ : ndarray, or list of ndarray for several labels
+        The classes, in the order of the columns of ``predict_proba``.
+
+    Examples
+    --------
+    >>> from tabtext.datasets import load_flights
+    >>> flights = load_flights("test").dropna(subset="arr_delay")
+    >>> late = flights.pop("arr_delay") > 15
+    >>> model = TabularClassifier(epochs=2, verbose=0).fit(flights[:4000], late[:4000])
+    >>> model.predict_proba(flights[4000:4003]).shape
+    (3, 2)
+    >>> model.score(flights[4000:6000], late[4000:6000]) > 0.8
+    True
+    """
+
+    class_weight: ClassWeight = None
+
+    @property
+    def classes_(self) -> Any:
+        """The classes, in the order of the columns of ``predict_proba``."""
+        # An AttributeError before the fit, as scikit-learn expects of learned attributes.
+        target = self.target_
+        if isinstance(target, ClassificationTarget):
+            return np.asarray(target.classes)
+        return [np.array([0, 1]) for _ in self.target_names_]
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803 - scikit-learn's name
+        """Return probabilities.
 
         Parameters
         ----------
         X : table of any kind, or path
-            The features; with the target columns when ``y`` is None.
-        y : array, Series or DataFrame, optional
-            Targets.
-        sample_weight : array or column name, optional
-            How much each row counts.
+            Rows with the columns of the fit, in any order.
 
         Returns
         -------
-        dict of str to float
-            Metric -> value. Rows without a target are left out.
+        ndarray of shape (rows, classes)
+            In the order of ``classes_``, summing to 1; with several labels of shape
+            ``(rows, labels)``, each the probability that the label holds.
         """
-        check_is_fitted(self, "model_")
+        return self.target_.outputs(self._raw(X))
 
-    def save(self, directory: str | Path) -> None:
-        """Write the fitted model as an artifact directory: JSON, Arrow and safetensors, no pickle.
+    def predict_table(self, X: Any, *, probabilities: bool = False) -> pa.Table:  # noqa: N803
+        """Return predictions as an Arrow table.
 
-        Raises
-        ------
-        SaveError
-            If the disk is full or the place is taken; nothing half-written is left.
+        Parameters
+        ----------
+        X : table of any kind, or path
+            Rows with the columns of the fit, in any order.
+        probabilities : bool
+            Add a column ``probability_<class>`` for every class or label.
         """
-        check_is_fitted(self, "model_")
-        storage.save(self, Path(directory))
+        raw = self._raw(X)
+        predicted = self.target_.decode(raw).reshape(len(raw), -1)
+        columns = {name: predicted[:, index] for index, name in enumerate(self.target_names_)}
+        if probabilities:
+            outputs = self.target_.outputs(raw)
+            several = isinstance(self.target_, MultilabelTarget)
+            labels = self.target_names_ if several else self.classes_.tolist()
+            columns |= {f"probability_{label}": outputs[:, i] for i, label in enumerate(labels)}
+        return pa.table(columns)
 
-    @classmethod
-    def load(cls, directory: str | Path) -> Self:
-        """Read a model that ``save`` wrote. No code from the directory is run.
+    def _fit_target(self, sample: Sample, train_sample: Sample) -> Target:
+        del train_sample
+        if len(sample.targets) > 1:
+            return MultilabelTarget.fit(sample.target_table)
+        return ClassificationTarget.fit(sample.target_table)
 
-        Raises
-        ------
-        MissingFileError
-            If there is no model.
-        ArtifactError
-            If the model is damaged, newer than this version, or of another kind.
-        """
-        loaded = storage.load(Path(directory))
-        if not isinstance(loaded, cls):
-            raise ArtifactError(
-                f"{directory} holds a {type(loaded).__name__}, not a {cls.__name__}; "
-                "use tabtext.load, or the class that saved it"
-            )
-        return loaded
+    def _loss_name(self) -> str:
+        return self.target_.loss
+
+    def _classes_of(self, sample: Sample) -> NDArray[np.int64] | None:
+        if len(sample.targets) > 1:
+            return None
+        return ClassificationTarget.fit(sample.target_table).encode(sample.target_table)
+
+    def _row_weights(self, codes: NDArray[Any]) -> NDArray[np.float32] | None:
+        if isinstance(self.target_, ClassificationTarget):
+            return self.target_.row_weights(codes, self.class_weight)
+        if self.class_weight is not None:
+            raise ParameterError("class_weight needs a single target column, not several labels")
+        return None

@@ -1,0 +1,188 @@
+"""Encoded rows into a trained network: bins, model, device tensors, trainer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tabtext.errors import ParameterError, did_you_mean
+from tabtext.tabular.encoding import Encoded
+from tabtext.tabular.models import EntityEmbeddingMLP, NumericEmbedding
+from tabtext.tabular.numeric_embeddings import quantile_bin_edges, tree_bin_edges
+from tabtext.tabular.preprocessing import TabularPreprocessor
+from tabtext.training.batches import TensorBatches
+from tabtext.training.callbacks import NoProgress, ProgressBar
+from tabtext.training.history import History
+from tabtext.training.losses import LOSSES
+from tabtext.training.metrics import METRICS
+from tabtext.training.targets import Target
+from tabtext.training.trainer import Trainer, TrainingOptions, predict
+
+__all__ = [
+    "EncodedSample",
+    "NetworkOptions",
+    "build_model",
+    "input_tensors",
+    "raw_outputs",
+    "train",
+]
+
+
+@dataclass(frozen=True)
+class EncodedSample:
+    """Rows as the network reads them, with what it should say.
+
+    Parameters
+    ----------
+    encoded : Encoded
+        The features.
+    codes : ndarray
+        ``target.encode`` of the rows, for the loss.
+    truth : ndarray
+        ``target.truth`` of the rows, for the metrics.
+    weight : ndarray of float32, shape (rows,), or None
+        How much each row counts.
+    """
+
+    encoded: Encoded
+    codes: NDArray[Any]
+    truth: NDArray[Any]
+    weight: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The shape of the network; see ``TabularEstimator`` for what each option means."""
+
+    hidden: Sequence[int]
+    dropout: float
+    embedding_widths: Mapping[str, int] | None
+    embedding_dropout: float
+    unseen_rate: float
+    numeric_embedding: NumericEmbedding
+    bins: Literal["tree", "quantile"]
+    n_bins: int
+
+
+def build_model(
+    options: NetworkOptions,
+    preprocessor: TabularPreprocessor,
+    sample: EncodedSample,
+    n_outputs: int,
+    *,
+    seed: int,
+) -> EntityEmbeddingMLP:
+    """Build the network for a preprocessor's columns; its bins come from the training sample.
+
+    Raises
+    ------
+    ParameterError
+        If a width is given for a column that has no embedding, or an option is out of range.
+    """
+    edges = None
+    if options.numeric_embedding == "piecewise_linear":
+        edges = _bin_edges(options, sample, seed)
+    return EntityEmbeddingMLP(
+        preprocessor.cardinalities_,
+        len(preprocessor.continuous_names_),
+        n_outputs,
+        hidden=tuple(options.hidden),
+        dropout=options.dropout,
+        embedding_widths=_embedding_widths(
+            options.embedding_widths or {}, preprocessor.categorical_names_
+        ),
+        embedding_dropout=options.embedding_dropout,
+        unseen_rate=options.unseen_rate,
+        numeric_embedding=options.numeric_embedding,
+        bin_edges=edges,
+    )
+
+
+def train(
+    model: EntityEmbeddingMLP,
+    target: Target,
+    loss: str,
+    sample: EncodedSample,
+    valid: EncodedSample | None,
+    *,
+    options: TrainingOptions,
+    batch_size: int,
+    show_progress: bool,
+) -> History:
+    """Train a model that is on its device already; the model ends with its best weights."""
+    device = next(model.parameters()).device
+    row_loss = LOSSES[loss]
+
+    def score(raw: Tensor) -> dict[str, float]:
+        if valid is None:
+            return {}
+        outputs = target.outputs(raw)
+        metrics = METRICS[target.task]
+        return {m.name: m.function(valid.truth, outputs, valid.weight) for m in metrics}
+
+    trainer = Trainer(
+        model,
+        lambda raw, codes: row_loss(target.activate(raw), codes),
+        options=options,
+        score=score,
+        progress=ProgressBar() if show_progress else NoProgress(),
+    )
+    return trainer.fit(
+        _batches(sample, device, batch_size, shuffle=True),
+        None if valid is None else _batches(valid, device, batch_size, shuffle=False),
+    )
+
+
+def input_tensors(encoded: Encoded, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The two matrices on the device; on the CPU they share memory with the arrays."""
+    return (
+        torch.from_numpy(encoded.categorical).to(device),
+        torch.from_numpy(encoded.continuous).to(device),
+    )
+
+
+def raw_outputs(model: EntityEmbeddingMLP, encoded: Encoded) -> Tensor:
+    """Raw outputs ``(rows, outputs)`` on the CPU."""
+    device = next(model.parameters()).device
+    return predict(model, input_tensors(encoded, device)).cpu()
+
+
+def _batches(
+    sample: EncodedSample, device: torch.device, batch_size: int, *, shuffle: bool
+) -> TensorBatches:
+    weight = None if sample.weight is None else torch.from_numpy(sample.weight).to(device)
+    return TensorBatches(
+        input_tensors(sample.encoded, device),
+        torch.from_numpy(sample.codes).to(device),
+        weight,
+        batch_size=batch_size,
+        shuffle=shuffle,
+    )
+
+
+def _bin_edges(
+    options: NetworkOptions, sample: EncodedSample, seed: int
+) -> list[NDArray[np.float32]]:
+    values = sample.encoded.continuous
+    if options.bins == "quantile":
+        return quantile_bin_edges(values, options.n_bins)
+    if options.bins != "tree":
+        raise ParameterError(f"bins={options.bins!r} is neither 'tree' nor 'quantile'")
+    return tree_bin_edges(
+        values, sample.codes, n_bins=options.n_bins, weight=sample.weight, seed=seed
+    )
+
+
+def _embedding_widths(widths: Mapping[str, int], names: Sequence[str]) -> list[int | None]:
+    """Widths in the order of the columns, None where the rule decides."""
+    for name in widths:
+        if name not in names:
+            raise ParameterError(
+                f"embedding_widths names {name!r}, which is no categorical column"
+                f"{did_you_mean(name, names)}. They are: {', '.join(names)}"
+            )
+    return [widths.get(name) for name in names]
