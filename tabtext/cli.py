@@ -49,7 +49,8 @@ ModelDirectory = Annotated[
 def fit(
     data: DataFile,
     target: Annotated[
-        list[str], typer.Option(help="Column to predict; repeat it for several.", show_default=False)
+        list[str],
+        typer.Option(help="Column to predict; repeat it for several.", show_default=False),
     ],
     out: Annotated[Path, typer.Option(help="Directory for the model.", show_default=False)],
     task: Annotated[Task, typer.Option(help="Kind of target.")] = Task.AUTO,

@@ -395,7 +395,7 @@ class TabularEstimator(TabularParameters, ABC):
             )
         best = self.history_.epochs[self.history_.best_epoch or 0]
         loss = {} if best.valid_loss is None else {"loss": best.valid_loss}
-        self.card_ = {
+        self.card_: dict[str, Any] = {
             "task": self.target_.task,
             "parameters": count_parameters(self.model_),
             "device": str(device),
