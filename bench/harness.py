@@ -121,7 +121,7 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Callable[[Any
     rule = "|" + "---|" * len(columns)
     body = [
         "| "
-        + " | ".join(form(row[name]) if name in row else "–" for name, form in columns.items())
+        + " | ".join(form(row[name]) if name in row else "-" for name, form in columns.items())
         + " |"
         for row in rows
     ]

@@ -116,7 +116,7 @@ FLIGHT_ROWS = 336_776
 FLIGHT_COLUMNS = {
     "scheduled_departure": "scheduled departure, New York local time (no time zone)",
     "scheduled_arrival": "scheduled arrival, minutes after midnight in the destination's time",
-    "carrier": "airline, two-character code (names below)",
+    "carrier": "airline, two-character code",
     "flight_number": "number of the flight; a label, not a quantity",
     "tail_number": "registration of the plane; missing only for cancelled flights",
     "origin": "EWR, JFK or LGA",
@@ -396,7 +396,7 @@ def generated_part(folder: Path) -> str:
     return "\n".join(lines)
 
 
-MARKED = re.compile(r"(?<=<!-- written by build.py -->\n).*?(?=\n<!-- end -->)", re.DOTALL)
+MARKED = re.compile(r"(?<=<!-- written by build.py -->\n).*?(?=<!-- end -->)", re.DOTALL)
 WRITER = re.compile(r"(?<=written with pyarrow )[0-9.]+[0-9]")
 
 
@@ -408,7 +408,7 @@ def rewrite_readme(folder: Path) -> None:
         raise BuildError(
             f"{readme} has lost its markers <!-- written by build.py --> … <!-- end -->"
         )
-    text = MARKED.sub(lambda _: generated_part(folder), text)
+    text = MARKED.sub(lambda _: generated_part(folder) + "\n", text)
     readme.write_text(WRITER.sub(pa.__version__, text), encoding="utf-8")
 
 

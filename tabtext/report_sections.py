@@ -61,8 +61,8 @@ def training_section(model: "TabularRegressor | TabularClassifier", title: str) 
     recipe = [(name, str(value)) for name, value in card["recipe"].items() if value is not None]
     text = (
         f"{card['parameters']:,} parameters, fitted in {card['seconds']:.1f} s on "
-        f"{card['device']}, preparation included. Epoch {card['recipe']['best_epoch']} of {len(history.epochs)} had "
-        f"the best {card['recipe']['monitor']} and was kept."
+        f"{card['device']}, preparation included. Of {len(history.epochs)} epochs, the one with "
+        f"the best {card['recipe']['monitor']} was kept: epoch {card['recipe']['best_epoch']}."
     )
     pictures = [
         Picture(

@@ -76,8 +76,8 @@ def as_table(data: Any, *, what: str = "data") -> pa.Table:
         table = pa.table({str(name): _to_arrow(values, name) for name, values in data.items()})
     else:
         raise ColumnTypeError(
-            f"{what} is a {type(data).__name__}; give a DataFrame (pandas, polars, pyarrow, duckdb), "
-            "a mapping of columns, a 2-D array, or the path of a CSV or Parquet file"
+            f"{what} is a {type(data).__name__}; give a DataFrame (pandas, polars, pyarrow, "
+            "duckdb), a mapping of columns, a 2-D array, or the path of a CSV or Parquet file"
         )
     _require_distinct_names(table.column_names, what)
     return table
@@ -194,7 +194,8 @@ def _from_array(array: np.ndarray[Any, Any], what: str) -> pa.Table:
     if array.ndim != 2:
         raise ColumnTypeError(
             f"{what} is an array of {array.ndim} dimensions; a table has two. "
-            "Reshape your data: array.reshape(-1, 1) for one column, array.reshape(1, -1) for one row"
+            "Reshape your data: array.reshape(-1, 1) for one column, array.reshape(1, -1) for one "
+            "row"
         )
     columns = range(array.shape[1])
     return pa.table({f"x{index}": _to_arrow(array[:, index], f"x{index}") for index in columns})

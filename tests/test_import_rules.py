@@ -57,10 +57,7 @@ def test_numba_is_imported_only_by_kernels(path: Path) -> None:
 
 @pytest.mark.parametrize("module", ["tabtext", "tabtext.cli", "tabtext.errors"])
 def test_importing_stays_cheap(module: str) -> None:
-    code = (
-        f"import sys, {module}; "
-        f"print([name for name in {HEAVY!r} if name in sys.modules])"
-    )
+    code = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
     printed = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tabtext.errors import ParameterError, did_you_mean
+from tabtext.tabular.bins import quantile_bin_edges, tree_bin_edges
 from tabtext.tabular.encoding import Encoded
 from tabtext.tabular.models import EntityEmbeddingMLP, NumericEmbedding
-from tabtext.tabular.numeric_embeddings import quantile_bin_edges, tree_bin_edges
 from tabtext.tabular.preprocessing import TabularPreprocessor
 from tabtext.training.batches import TensorBatches
 from tabtext.training.callbacks import NoProgress, ProgressBar

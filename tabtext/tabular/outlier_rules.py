@@ -58,7 +58,7 @@ class Values:
         order = np.lexsort((numbers, groups)) if n_groups > 1 else np.argsort(numbers)
         counts = np.bincount(groups, minlength=n_groups)
         starts = np.cumsum(counts) - counts
-        return cls(numbers[order], groups[order], starts, counts)
+        return cls(numbers[order].astype(np.float64), groups[order], starts, counts)
 
     def quantile(self, share: float, choose: Callable[[Floats], Floats] | None = None) -> Floats:
         """Return a quantile of each group, NaN for groups without numbers.
@@ -147,7 +147,7 @@ class Predicate(Rule):
     def removes(self, table: pa.Table, kept: Mask) -> Mask:  # noqa: ARG002 - looks at no bounds
         """Return the rows where the condition is known to be false."""
         holds = Expression(self.condition).evaluate(table)
-        return ~holds.fill_null(True).to_numpy()
+        return ~np.asarray(holds.fill_null(True), np.bool_)
 
     def __str__(self) -> str:
         return f"keep where {self.condition}"

@@ -66,7 +66,7 @@ class Column:
     role : Role
         What it is used for.
     dtype : str
-        Its Arrow type at the time of the fit.
+        Its Arrow type at the time of the fit; of a dictionary, the type of its values.
     reason : str
         Which rule gave it the role.
     """
@@ -169,7 +169,7 @@ def infer_schema(
         values = table.column(name)
         role, reason = given.get(name) or _infer_role(name, values)
         _require_fitting_type(name, values.type, role)
-        columns.append(Column(name, role, str(values.type), reason))
+        columns.append(Column(name, role, str(_value_type(values.type)), reason))
     schema = Schema(tuple(columns))
     _warn(schema)
     return schema

@@ -18,7 +18,6 @@ from tabtext.tabular.dates import (
     parts_of,
 )
 
-
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 seconds_of_three_centuries = st.integers(-5_000_000_000, 5_000_000_000)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from tabtext.errors import ParameterError
+from tabtext.tabular.bins import quantile_bin_edges
 from tabtext.tabular.models import EntityEmbeddingMLP, TabularEncoder
-from tabtext.tabular.numeric_embeddings import quantile_bin_edges
 
 CARDINALITIES = [7, 30, 4]
 EDGES = [np.array([-1.0, 0.0, 1.0]), np.array([0.0, 1.0])]
