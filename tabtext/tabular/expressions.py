@@ -25,9 +25,12 @@ Arithmetic is done in 64-bit floats. A text constant beside a date column is rea
 """
 
 import ast
+import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import reduce
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -184,14 +187,14 @@ class _Evaluation:
                     self._columns[name] = self._column(name)
                 return self._columns[name]
             case ast.Constant():
-                return _constant(node.value)
+                return _constant(cast("str | float", node.value))  # the grammar let nothing else in
+            case ast.UnaryOp(op=ast.UAdd()):
+                return self._number(node.operand)
             case ast.UnaryOp():
                 operand = self._number(node.operand)
-                return (
-                    operand
-                    if isinstance(node.op, ast.UAdd)
-                    else _Value(pc.negate(operand.data), "number")
-                )
+                # Unsigned numbers have no negatives; a constant stays as exact as it is written.
+                data = operand.data if operand.is_constant else _as_float(operand.data)
+                return _Value(pc.negate(data), "number")
             case ast.BinOp():
                 sides = (self._number(side).data for side in (node.left, node.right))
                 result = _ARITHMETIC[type(node.op)](*(_as_float(side) for side in sides))
@@ -261,14 +264,15 @@ class _Evaluation:
         return ColumnTypeError(f"condition {self._source.text!r}: {what}. {remedy}")
 
 
-def _constant(value: object) -> _Value:
+def _constant(value: str | float) -> _Value:
     if isinstance(value, str):
         return _Value(pa.scalar(value), "text")
     if isinstance(value, bool):
         value = int(value)
-    if isinstance(value, int) and abs(value) < 2**63:
+    if isinstance(value, int) and value < 2**63:
         return _Value(pa.scalar(value, pa.int64()), "number")
-    return _Value(pa.scalar(float(str(value)), pa.float64()), "number")
+    number = math.inf if value > sys.float_info.max else float(value)
+    return _Value(pa.scalar(number, pa.float64()), "number")
 
 
 def _as_float(data: pa.ChunkedArray | pa.Scalar) -> pa.ChunkedArray | pa.Scalar:

@@ -25,6 +25,7 @@ from tabtext.errors import (
     UnknownColumnError,
     did_you_mean,
 )
+from tabtext.tables import as_table
 from tabtext.tabular.dates import date_part_arrays
 from tabtext.tabular.expressions import Expression
 from tabtext.tabular.grouping import GroupedDays, names_of, numbers_of
@@ -246,25 +247,12 @@ def _table_of(frame: pd.DataFrame, names: Iterable[str]) -> pa.Table:
     """Return the columns that are needed as an Arrow table."""
     if not isinstance(frame, pd.DataFrame):
         raise ColumnTypeError(f"expected a pandas DataFrame, got {type(frame).__name__}.")
-    arrays: dict[str, pa.Array | pa.ChunkedArray] = {}
-    for name in dict.fromkeys(names):
+    needed = list(dict.fromkeys(names))
+    for name in needed:
         if name not in frame.columns:
             hint = did_you_mean(name, map(str, frame.columns))
-            raise UnknownColumnError(
-                f"column {name!r} is not in the frame ({len(frame)} rows{hint}). Correct the name."
-            )
-        column = frame[name]
-        if isinstance(column, pd.DataFrame):
-            raise DataError(
-                f"the frame has {column.shape[1]} columns {name!r}. Rename all but one."
-            )
-        try:
-            arrays[name] = pa.array(column, from_pandas=True)
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise ColumnTypeError(
-                f"column {name!r} mixes types ({error}). Convert it to one type first."
-            ) from error
-    return pa.table(arrays)
+            raise UnknownColumnError(f"column {name!r} is not in the frame ({len(frame)} rows{hint})")
+    return as_table(frame[needed], what="the frame")
 
 
 def _per_cell(cells: GroupedDays, dtype: type[np.floating[Any]]) -> npt.NDArray[Any]:

@@ -36,7 +36,7 @@ class ConditionText:
 
     def __init__(self, text: str) -> None:
         # One line, so that a place is a column; inside quotes Python allows no line break anyway.
-        self.text = text.strip().replace("\n", " ")
+        self.text = re.sub(r"[\r\n]", " ", text.strip())
         if not self.text or len(self.text) > _MAX_LENGTH:
             raise ParameterError(
                 f"a condition has 1 to {_MAX_LENGTH} characters, not {len(self.text)}. {_GRAMMAR}"

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tabtext.errors import ColumnTypeError, UnknownColumnError, did_you_mean
+from tabtext.errors import ColumnTypeError
+from tabtext.tables import require_columns
 from tabtext.tabular.dates import calendar_days, parts_of
 
 __all__ = [
@@ -39,14 +40,10 @@ def take_column(table: pa.Table, name: str) -> pa.ChunkedArray:
     >>> take_column(pa.table({"Store": [1, 2]}), "Stroe")
     Traceback (most recent call last):
         ...
-    tabtext.errors.UnknownColumnError: column 'Stroe' is not in the table (2 rows; did you mean \
-'Store'?). Correct the name.
+    tabtext.errors.UnknownColumnError: column 'Stroe' is not in the table (2 rows, 1 columns; did \
+you mean 'Store'?)
     """
-    if name not in table.column_names:
-        hint = did_you_mean(name, table.column_names)
-        raise UnknownColumnError(
-            f"column {name!r} is not in the table ({table.num_rows} rows{hint}). Correct the name."
-        )
+    require_columns(table, [name])
     return table.column(name)
 
 

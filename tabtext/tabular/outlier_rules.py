@@ -21,7 +21,7 @@ import pyarrow as pa
 from tabtext.errors import ParameterError, did_you_mean
 from tabtext.tabular.dates import parts_of
 from tabtext.tabular.expressions import Expression
-from tabtext.tabular.grouping import group_codes, integers_of_dates, numbers_of
+from tabtext.tabular.grouping import group_codes, integers_of_dates, names_of, numbers_of
 
 __all__ = ["AroundEvent", "InterquartileRange", "MedianDeviation", "Predicate", "Quantile", "Rule"]
 
@@ -71,7 +71,8 @@ class Values:
         if not some.any():
             return result
         starts, last = self.starts[some], self.counts[some] - 1
-        place = share * last if choose is None else choose(share * last)
+        exact = np.asarray(share * last, np.float64)
+        place = exact if choose is None else choose(exact)
         below = np.floor(place).astype(np.int64)
         lower = self.numbers[starts + below]
         upper = self.numbers[starts + np.minimum(below + 1, last)]
@@ -126,8 +127,8 @@ class Rule(ABC):
         if kind not in _RULES:
             hint = did_you_mean(str(kind), _RULES)
             raise ParameterError(f"{kind!r} is no rule{hint}. Use one of: {', '.join(_RULES)}.")
-        if isinstance(arguments.get("by"), list):
-            arguments["by"] = tuple(arguments["by"])
+        if "by" in arguments:
+            arguments["by"] = tuple(names_of(arguments["by"]))
         try:
             return _RULES[kind](**arguments)
         except TypeError as error:

@@ -43,6 +43,9 @@ __all__ = [
     "quantile",
 ]
 
+AnyRule = Rule | str | Mapping[str, Any]
+"""What `parse_rule` turns into a rule."""
+
 
 def predicate(condition: str) -> Predicate:
     """Keep the rows where a condition holds.
@@ -186,7 +189,7 @@ def around(
     return AroundEvent(event, tuple(names_of(by)), min_length, before, after, date)
 
 
-def parse_rule(rule: Rule | str | Mapping[str, Any]) -> Rule:
+def parse_rule(rule: AnyRule) -> Rule:
     """Return a rule from a rule, from a condition as text, or from what ``to_dict`` returned.
 
     Examples
@@ -294,7 +297,7 @@ class PruningReport:
 
 def prune(
     table: pa.Table,
-    rules: Rule | str | Sequence[Rule | str | Mapping[str, Any]],
+    rules: AnyRule | Sequence[AnyRule],
     *,
     max_share: float = 0.10,
 ) -> tuple[npt.NDArray[np.bool_], PruningReport]:
@@ -338,7 +341,7 @@ def prune(
     >>> [outcome.removed for outcome in report.outcomes]
     [1, 1]
     """
-    if isinstance(rules, Rule | str):
+    if isinstance(rules, Rule | str | Mapping):
         rules = [rules]
     rows = table.num_rows
     kept = np.ones(rows, np.bool_)
