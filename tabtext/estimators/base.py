@@ -18,16 +18,17 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from tabtext.errors import ArtifactError, ParameterError
+from tabtext.errors import ArtifactError, DataError, ParameterError
 from tabtext.estimators import storage
-from tabtext.estimators.card import count_parameters, installed_versions, missing_shares
+from tabtext.estimators.card import missing_shares, training_card
 from tabtext.estimators.importance import permutation_importance
 from tabtext.estimators.inputs import (
     Sample,
+    combined,
     drop_missing_targets,
+    read_labelled,
     read_sample,
-    read_validation,
-    set_aside,
+    split_sample,
 )
 from tabtext.estimators.network import EncodedSample, build_model, raw_outputs, train
 from tabtext.estimators.parameters import TabularParameters
@@ -121,7 +122,14 @@ class TabularEstimator(TabularParameters, ABC):
         given = read_sample(X, y, target=target, sample_weight=sample_weight)
         sample = drop_missing_targets(given, self.missing_target)
         self.target_names_ = list(sample.targets)
-        rows, valid_sample = self._split(sample, validation)
+        rows, valid_sample = split_sample(
+            sample,
+            validation,
+            fraction=self.validation_fraction,
+            classes=self._classes_of(sample),
+            missing_target=self.missing_target,
+            seed=self.random_state,
+        )
         train_sample, self.pruning_ = self._prune(rows)
         self.target_ = self._fit_target(sample, train_sample)
         self.preprocessor_ = self.new_preprocessor()
@@ -165,7 +173,8 @@ class TabularEstimator(TabularParameters, ABC):
         UnknownColumnError, ColumnTypeError
             If a column is not there, or has another type than at the fit.
         """
-        return self.target_.decode(self._raw(X))
+        raw = self._raw(X)
+        return self.target_.decode(raw)
 
     def evaluate(
         self,
@@ -190,7 +199,8 @@ class TabularEstimator(TabularParameters, ABC):
         dict of str to float
             Metric -> value. Rows without a target are left out.
         """
-        sample = self._encode(self._labelled(X, y, sample_weight))
+        check_is_fitted(self, "model_")
+        sample = self._encode(read_labelled(X, y, sample_weight, **self._column_names()))
         outputs = self.target_.outputs(raw_outputs(self.model_, sample.encoded))
         metrics = METRICS[self.target_.task]
         return {m.name: m.function(sample.truth, outputs, sample.weight) for m in metrics}
@@ -227,7 +237,8 @@ class TabularEstimator(TabularParameters, ABC):
         """
         if n_repeats < 1 or max_rows < 1:
             raise ParameterError(f"n_repeats={n_repeats}, max_rows={max_rows}: both at least 1")
-        labelled = self._labelled(X, y, None)
+        check_is_fitted(self, "model_")
+        labelled = read_labelled(X, y, None, **self._column_names())
         if len(labelled) > max_rows:
             generator = np.random.default_rng(random_state)
             labelled = labelled.take(np.sort(generator.permutation(len(labelled))[:max_rows]))
@@ -329,15 +340,6 @@ class TabularEstimator(TabularParameters, ABC):
 
     # -- the steps of fit --------------------------------------------------------------------
 
-    def _split(self, sample: Sample, validation: Any) -> tuple[Sample, Sample | None]:
-        """Training rows, and validation rows where there are to be any."""
-        if validation is not None:
-            valid = read_validation(validation, sample)
-            return sample, drop_missing_targets(valid, self.missing_target)
-        return set_aside(
-            sample, self.validation_fraction, self._classes_of(sample), self.random_state
-        )
-
     def _classes_of(self, sample: Sample) -> NDArray[np.int64] | None:
         """Class of each row, by which a random split is stratified."""
         del sample
@@ -349,6 +351,8 @@ class TabularEstimator(TabularParameters, ABC):
         if not rules:
             return sample, None
         kept, report = prune(sample.table, rules)
+        if report.kept < 2:
+            raise DataError(f"pruning leaves {report.kept} training row, too few:\n{report}")
         return sample.filter(kept), report
 
     def _remember_columns(self) -> None:
@@ -373,7 +377,7 @@ class TabularEstimator(TabularParameters, ABC):
         options = self.training_options(n_rows, self.target_.task)
         batch_size = self.rows_per_batch(n_rows)
         device = choose_device(self.device)
-        sample = replace(sample, weight=_product(sample.weight, self._row_weights(sample.codes)))
+        sample = replace(sample, weight=combined(sample.weight, self._row_weights(sample.codes)))
         with seeded(self.random_state, device):
             model = build_model(
                 self.network_options(),
@@ -393,44 +397,24 @@ class TabularEstimator(TabularParameters, ABC):
                 batch_size=batch_size,
                 show_progress=self.verbose > 0,
             )
-        best = self.history_.epochs[self.history_.best_epoch or 0]
-        loss = {} if best.valid_loss is None else {"loss": best.valid_loss}
-        self.card_: dict[str, Any] = {
-            "task": self.target_.task,
-            "parameters": count_parameters(self.model_),
-            "device": str(device),
-            "recipe": {
+        self.card_ = training_card(
+            self.target_.task,
+            self.model_,
+            self.history_,
+            {
                 **asdict(options),
                 "loss": self._loss_name(),
                 "batch_size": batch_size,
-                "best_epoch": (self.history_.best_epoch or 0) + 1,
                 **asdict(self.network_options()),
             },
-            "metrics": {**best.metrics, **loss},
-            "versions": installed_versions(),
-        }
+        )
 
     # -- shared by what uses a fitted model --------------------------------------------------
+
+    def _column_names(self) -> dict[str, list[str]]:
+        return {"targets": self.target_names_, "features": self.feature_names_in_.tolist()}
 
     def _raw(self, X: Any) -> Tensor:  # noqa: N803 - scikit-learn's name
         """Raw outputs of the network ``(rows, outputs)`` on the CPU."""
         check_is_fitted(self, "model_")
         return raw_outputs(self.model_, self.preprocessor_.transform(X))
-
-    def _labelled(self, X: Any, y: Any, sample_weight: Any) -> Sample:  # noqa: N803
-        """Rows with a target, to be judged on."""
-        check_is_fitted(self, "model_")
-        target = self.target_names_ if y is None else None
-        sample = read_sample(X, y, target=target, sample_weight=sample_weight)
-        if y is not None:
-            sample = sample.renamed(self.target_names_)
-        return drop_missing_targets(sample, "drop")
-
-
-def _product(
-    first: NDArray[np.float32] | None, second: NDArray[np.float32] | None
-) -> NDArray[np.float32] | None:
-    """Both weights of every row multiplied, None being 1."""
-    if first is None or second is None:
-        return second if first is None else first
-    return first * second

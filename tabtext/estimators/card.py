@@ -8,7 +8,38 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from torch import nn
 
-__all__ = ["count_parameters", "installed_versions", "missing_shares"]
+from tabtext.training.history import History
+
+__all__ = ["missing_shares", "training_card"]
+
+
+def training_card(
+    task: str, model: nn.Module, history: History, recipe: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the part of the card that training knows: recipe, result, versions.
+
+    Parameters
+    ----------
+    task : str
+        Regression, classification or multilabel.
+    model : nn.Module
+        The trained network.
+    history : History
+        Of its training.
+    recipe : mapping
+        All settings of network and training.
+    """
+    best_epoch = history.best_epoch or 0
+    best = history.epochs[best_epoch]
+    loss = {} if best.valid_loss is None else {"loss": best.valid_loss}
+    return {
+        "task": task,
+        "parameters": _count_parameters(model),
+        "device": str(next(model.parameters()).device),
+        "recipe": {**recipe, "best_epoch": best_epoch + 1},
+        "metrics": {**best.metrics, **loss},
+        "versions": _installed_versions(),
+    }
 
 
 def missing_shares(table: pa.Table) -> dict[str, float]:
@@ -29,20 +60,14 @@ def missing_shares(table: pa.Table) -> dict[str, float]:
     return shares
 
 
-def installed_versions() -> Mapping[str, Any]:
-    """Return the versions of the libraries that the result depends on."""
+def _installed_versions() -> dict[str, str]:
+    """The versions of the libraries that the result depends on."""
     from tabtext import __version__
 
     names = ("torch", "numpy", "pandas", "pyarrow", "scikit-learn")
     return {"tabtext": __version__, **{name: version(name) for name in names}}
 
 
-def count_parameters(model: nn.Module) -> int:
-    """Return how many numbers training adjusts.
-
-    Examples
-    --------
-    >>> count_parameters(nn.Linear(3, 2))
-    8
-    """
+def _count_parameters(model: nn.Module) -> int:
+    """How many numbers training adjusts."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

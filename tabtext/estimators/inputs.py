@@ -20,11 +20,12 @@ from tabtext.training.targets import rows_with_target
 
 __all__ = [
     "Sample",
+    "combined",
     "drop_missing_targets",
+    "read_labelled",
     "read_sample",
-    "read_validation",
-    "set_aside",
     "split_rows",
+    "split_sample",
 ]
 
 
@@ -158,41 +159,86 @@ def drop_missing_targets(sample: Sample, missing_target: Literal["drop", "error"
     return sample.filter(present)
 
 
-def read_validation(validation: Any, sample: Sample) -> Sample:
-    """Read validation rows: a pair ``(X, y)``, or one table that holds the targets too."""
-    what = "validation"
-    if isinstance(validation, tuple):
-        if len(validation) != 2:
-            raise ParameterError(
-                f"validation has {len(validation)} parts; give a table or the pair (X, y)"
-            )
-        features, y = validation
-        return read_sample(features, y, what=what).renamed(sample.targets)
-    table = as_table(validation, what=what)
-    weight = sample.weight_column
-    return read_sample(table, target=list(sample.targets), sample_weight=weight, what=what)
+def read_labelled(
+    data: Any, y: Any, sample_weight: Any, *, targets: Sequence[str], features: Sequence[str]
+) -> Sample:
+    """Read rows for a fitted model to be judged on; those without a target are dropped.
+
+    Parameters
+    ----------
+    data : table of any kind, or path
+        The features, and the targets when ``y`` is None.
+    y : array, Series, frame or None
+        Targets; where given, columns of ``data`` with the names of targets are not looked at.
+    sample_weight : array, column name or None
+        How much each row counts.
+    targets, features : sequence of str
+        Columns of the fitted model.
+    """
+    if y is None:
+        sample = read_sample(data, target=targets, sample_weight=sample_weight)
+        return drop_missing_targets(sample, "drop")
+    table = as_table(data, what="X")
+    if isinstance(sample_weight, str):
+        sample_weight = _read_weight(table, sample_weight)
+    known = table.select([name for name in features if name in table.column_names])
+    sample = read_sample(known, y, sample_weight=sample_weight)
+    return drop_missing_targets(sample.renamed(targets), "drop")
 
 
-def set_aside(
-    sample: Sample, fraction: float, classes: NDArray[np.int64] | None, seed: int
+def split_sample(
+    sample: Sample,
+    validation: Any,
+    *,
+    fraction: float,
+    classes: NDArray[np.int64] | None,
+    missing_target: Literal["drop", "error"],
+    seed: int,
 ) -> tuple[Sample, Sample | None]:
-    """Split off validation rows at random; none for a fraction of 0.
+    """Return training rows and validation rows: those that were given, or a random share.
+
+    Parameters
+    ----------
+    sample : Sample
+        What ``fit`` was given, each row with a target.
+    validation : table with the targets, pair ``(X, y)``, or None
+        Rows to choose the best epoch by.
+    fraction : float
+        Share that is drawn when ``validation`` is None; 0 for none.
+    classes : ndarray of int64, or None
+        Class of each row, whose shares the draw keeps.
+    missing_target : {"drop", "error"}
+        What to do with validation rows without a target.
+    seed : int
+        Seed of the draw.
 
     Raises
     ------
     DataError
-        If fewer than two rows would be left to train on.
+        If fewer than two rows are left to train on.
     """
-    needed = 2 if fraction == 0 else 3
+    drawn = validation is None and fraction > 0
+    needed = 3 if drawn else 2
     if len(sample) < needed:
         raise DataError(
             f"{len(sample)} rows with a target; at least {needed} are needed, 2 to train on"
-            + (" and 1 to validate" if fraction else "")
+            + (" and 1 to validate" if drawn else "")
         )
-    if fraction == 0:
+    if validation is not None:
+        return sample, drop_missing_targets(_read_validation(validation, sample), missing_target)
+    if not drawn:
         return sample, None
     train, valid = split_rows(len(sample), fraction, classes=classes, seed=seed)
     return sample.take(train), sample.take(valid)
+
+
+def combined(
+    first: NDArray[np.float32] | None, second: NDArray[np.float32] | None
+) -> NDArray[np.float32] | None:
+    """Return the product of two weights of every row, None being 1."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first * second
 
 
 def split_rows(
@@ -229,6 +275,21 @@ def split_rows(
         np.arange(n_rows), test_size=fraction, random_state=seed, stratify=stratify
     )
     return np.sort(train), np.sort(valid)
+
+
+def _read_validation(validation: Any, sample: Sample) -> Sample:
+    """Read a pair ``(X, y)``, or one table that holds the targets too."""
+    what = "validation"
+    if isinstance(validation, tuple):
+        if len(validation) != 2:
+            raise ParameterError(
+                f"validation has {len(validation)} parts; give a table or the pair (X, y)"
+            )
+        features, y = validation
+        return read_sample(features, y, what=what).renamed(sample.targets)
+    table = as_table(validation, what=what)
+    weight = sample.weight_column
+    return read_sample(table, target=list(sample.targets), sample_weight=weight, what=what)
 
 
 def _with_targets(table: pa.Table, y: Any, *, what: str) -> tuple[pa.Table, tuple[str, ...]]:

@@ -101,7 +101,10 @@ def _new_estimator(config: Mapping[str, Any]) -> "TabularEstimator":
             f"the model is a {name!r}, which this version of tabtext does not know; "
             f"it knows {', '.join(classes)}"
         )
-    return classes[name](**config["parameters"])
+    # JSON has no tuples, and what was a sequence is one again.
+    given: dict[str, Any] = config["parameters"]
+    given = {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
+    return classes[name](**given)
 
 
 def _plain(value: Any) -> Any:
