@@ -1,4 +1,4 @@
-"""Training speed: tabtext's trainer beside a bare PyTorch loop, and beside fastai's tabular_learner.
+"""Training speed: tabtext beside a bare PyTorch loop, and beside fastai's tabular_learner.
 
 *Loop.* The same model, tensors, optimizer and batch size, in one process; the sides take turns
 epoch by epoch, so that whatever else the machine does meets them alike. The bare loop is what one
@@ -119,8 +119,7 @@ def compare_loops(turns: int) -> dict[str, dict[str, float]]:
 def read_flights(path: str):
     import pandas as pd
 
-    frames = [pd.read_parquet(f"{path}/{part}.parquet") for part in ("train", "valid")]
-    return frames
+    return [pd.read_parquet(f"{path}/{part}.parquet") for part in ("train", "valid")]
 
 
 def write_flights(folder: str) -> None:
@@ -168,7 +167,7 @@ def run_fastai(path: str, batch_size: int) -> None:
     with learner.no_bar(), learner.no_logging():
         learner.fit_one_cycle(EPOCHS)
     seconds = time.perf_counter() - started
-    losses = [float(row[1]) for row in learner.recorder.values]
+    losses = [float(row[1]) for row in learner.recorder.values]  # noqa: PD011 - not pandas
     report_side(len(train), seconds, EPOCHS, losses)
 
 
@@ -225,9 +224,7 @@ def main() -> None:
                     ("tabtext, its own batch size", "tabtext", 0),
                 )
             }
-            sides["learner"] = harness.summarise(
-                harness.compare(commands, runs=arguments.runs)
-            )
+            sides["learner"] = harness.summarise(harness.compare(commands, runs=arguments.runs))
     settings = {"turns": arguments.turns, "runs": arguments.runs, "layers": LAYERS}
     harness.write_result("tabular_train", settings, sides)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
 
 from tabtext import plots
@@ -127,3 +128,81 @@ def test_importing_the_module_does_not_import_matplotlib() -> None:
     code = "import sys, tabtext.plots; sys.exit('matplotlib' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_picture_draws_where_it_is_told() -> None:
+    ax = Figure().add_subplot()
+    quantities, times = PROBABILITY, np.arange(300).astype("datetime64[h]")
+    frame = pd.DataFrame({"train_loss": [3.0, 2.0], "valid_loss": [3.0, 1.5]})
+    importance = pd.DataFrame({"importance": [1.0], "standard_deviation": [0.0]}, index=["a"])
+    vectors = pd.DataFrame(GENERATOR.normal(size=(4, 3)), index=list("abcd"))
+
+    drawn = [
+        plots.plot_history(frame, ax=ax),
+        plots.plot_learning_rate([0.1, 0.2], ax=ax),
+        plots.plot_predicted(quantities, quantities, ax=ax),
+        plots.plot_residuals(quantities, quantities, ax=ax),
+        plots.plot_residuals_over_time(times, quantities, quantities, ax=ax),
+        plots.plot_roc(TRUTH, PROBABILITY, ax=ax),
+        plots.plot_precision_recall(TRUTH, PROBABILITY, ax=ax),
+        plots.plot_calibration(TRUTH, PROBABILITY, ax=ax),
+        plots.plot_confusion(TRUTH, TRUTH, [False, True], ax=ax),
+        plots.plot_importance(importance, ax=ax),
+        plots.plot_embeddings(vectors, ax=ax),
+    ]
+
+    assert len(drawn) == len(plots.__all__)
+    assert all(axes is ax for axes in drawn)
+
+
+def test_equal_predictions_still_have_a_picture() -> None:
+    constant = np.full(20, 3.0)
+
+    assert plots.plot_predicted(constant, constant).get_xlim() == (2.5, 3.5)
+    assert plots.plot_residuals(constant, constant).get_xlim()[0] < 0
+
+
+def test_different_lengths_are_refused() -> None:
+    with pytest.raises(DataError, match="3 true values and 2 others"):
+        plots.plot_predicted(np.zeros(3), np.zeros(2))
+    with pytest.raises(DataError, match="0 true values"):
+        plots.plot_residuals(np.zeros(0), np.zeros(0))
+    with pytest.raises(DataError, match="3 true values and 2 others"):
+        plots.plot_roc(np.array([True, False, True]), np.zeros(2))
+
+
+def test_a_dominant_feature_does_not_hide_the_others_and_its_bar_is_marked_as_cut() -> None:
+    frame = pd.DataFrame(
+        {"importance": [5.0, 0.02, 0.01], "standard_deviation": 0.0}, index=["a", "b", "c"]
+    )
+
+    axes = plots.plot_importance(frame)
+
+    widths = [bar.get_width() for bar in axes.patches]
+    assert widths == pytest.approx([0.01, 0.02, 0.03])
+    assert "5 (bar cut)" in [text.get_text() for text in axes.texts]
+
+
+def test_names_on_the_map_do_not_cover_each_other() -> None:
+    names = [f"category {number}" for number in range(60)]
+    vectors = pd.DataFrame(GENERATOR.normal(size=(60, 4)), index=names)
+
+    axes = plots.plot_embeddings(vectors, n_labels=60)
+
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert 5 < len(boxes) < 60
+    assert not any(a.overlaps(b) for number, a in enumerate(boxes) for b in boxes[:number])
+
+
+def test_without_counts_the_map_names_the_outermost_first() -> None:
+    vectors = pd.DataFrame([[0.0, 0.1], [9.0, 0.0], [0.1, 0.0]], index=["a", "far", "b"])
+
+    axes = plots.plot_embeddings(vectors, n_labels=1)
+
+    assert [text.get_text() for text in axes.texts] == ["far"]
+
+
+def test_many_classes_are_shown_by_colour_alone() -> None:
+    classes = np.arange(20)
+
+    assert len(plots.plot_confusion(classes, classes, list(classes)).texts) == 0

@@ -188,7 +188,7 @@ def _join_trend(
             "trend": trends["trend"].astype("float32"),
         }
     )
-    since_sunday = frame["Date"].dt.dayofweek.add(1).mod(7)
+    since_sunday = frame["Date"].dt.day_of_week.add(1).mod(7)
     frame = frame.assign(_week=frame["Date"] - pd.to_timedelta(since_sunday, unit="D"))
     national = trends[trends["State"] == ""].drop(columns="State")
     frame = _look_up(frame, _with_states(trends, states, "googletrend"), ["State", "_week"])

@@ -251,7 +251,9 @@ def _table_of(frame: pd.DataFrame, names: Iterable[str]) -> pa.Table:
     for name in needed:
         if name not in frame.columns:
             hint = did_you_mean(name, map(str, frame.columns))
-            raise UnknownColumnError(f"column {name!r} is not in the frame ({len(frame)} rows{hint})")
+            raise UnknownColumnError(
+                f"column {name!r} is not in the frame ({len(frame)} rows{hint})"
+            )
     return as_table(frame[needed], what="the frame")
 
 

@@ -84,9 +84,12 @@ class PiecewiseLinearEncoding(nn.Module):
         """Return the encoding of a batch of finite values."""
         _check_continuous(continuous, len(self.bin_counts))
         left, right = self.edges[:, :-1], self.edges[:, 1:]
-        share = (continuous.to(left.dtype).unsqueeze(-1) - left) / (right - left)
-        # A padded bin has no width: its share is +-inf, or NaN on the edge itself.
-        return torch.where(right > left, share, 0).clamp(0, 1)
+        inside = right > left
+        # A padded bin has no width. Dividing by 0 there and hiding the result would not do: the
+        # gradient of the hidden branch is 0 / 0, and NaN * 0 is NaN.
+        widths = torch.where(inside, right - left, 1)
+        share = (continuous.to(left.dtype).unsqueeze(-1) - left) / widths
+        return torch.where(inside, share.clamp(0, 1), 0)
 
     def extra_repr(self) -> str:
         """Return what ``repr`` shows of the parameters."""

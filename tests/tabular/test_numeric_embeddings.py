@@ -115,6 +115,18 @@ def test_gradcheck_passes_on_the_kernels_road() -> None:
     assert torch.autograd.gradcheck(forward, inputs)
 
 
+def test_the_gradient_of_the_values_is_the_slope_of_their_bin() -> None:
+    embeddings = PiecewiseLinearEmbeddings(EDGES, width=1)
+    values = torch.tensor([[0.0, 0.5, 1.0], [9.0, -1.0, -1.5]], requires_grad=True)
+
+    encoded = embeddings.encoding(values)
+    encoded.sum().backward()
+
+    # One over the width of the bin that the value lies in; outside of all bins nothing changes.
+    assert values.grad is not None
+    torch.testing.assert_close(values.grad, torch.tensor([[1 / 1.5, 1, 1 / 4], [0, 0, 1 / 3]]))
+
+
 def test_padding_gets_no_gradient() -> None:
     embeddings = PiecewiseLinearEmbeddings(EDGES, width=4)
 

@@ -1,0 +1,29 @@
+"""Pictures of data and models: each function draws one, from plain arrays, and returns its Axes.
+
+Figures are made without pyplot, so nothing global changes and nothing has to be closed. matplotlib
+loads on the first call.
+"""
+
+from tabtext.plots.classification import (
+    plot_calibration,
+    plot_confusion,
+    plot_precision_recall,
+    plot_roc,
+)
+from tabtext.plots.features import plot_embeddings, plot_importance
+from tabtext.plots.regression import plot_predicted, plot_residuals, plot_residuals_over_time
+from tabtext.plots.training import plot_history, plot_learning_rate
+
+__all__ = [
+    "plot_calibration",
+    "plot_confusion",
+    "plot_embeddings",
+    "plot_history",
+    "plot_importance",
+    "plot_learning_rate",
+    "plot_precision_recall",
+    "plot_predicted",
+    "plot_residuals",
+    "plot_residuals_over_time",
+    "plot_roc",
+]
