@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
+
+# Compiled kernels load on their first use, and test machines are busy: a slow example is no failure.
+settings.register_profile("tabtext", deadline=None)
+settings.load_profile("tabtext")
 
 
 @pytest.fixture(scope="session", autouse=True)
