@@ -1,6 +1,7 @@
 """What a report says about a fitted model: sections from its card, history and predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,16 +16,84 @@ if TYPE_CHECKING:
     from tabtext.estimators import TabularClassifier, TabularRegressor
 
 __all__ = [
+    "Result",
     "classification_section",
     "columns_section",
     "data_section",
     "importance_section",
+    "metric_label",
+    "metrics_section",
     "regression_section",
     "training_section",
 ]
 
 
-def data_section(model: "TabularRegressor | TabularClassifier") -> Section:
+_SAID_ELSEWHERE = ("best_epoch", "greater_is_better")
+# Metrics as people write them, and whether they come in the target's unit.
+_METRICS = {
+    "rmse": ("RMSE", True),
+    "mae": ("MAE", True),
+    "r2": ("R²", False),
+    "accuracy": ("accuracy", False),
+    "roc_auc": ("ROC AUC", False),
+    "log_loss": ("log loss", False),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one model reached.
+
+    Parameters
+    ----------
+    name : str
+        The model.
+    metrics : mapping of str to float
+        Metric -> value, the same metrics for all models of a table.
+    seconds : float
+        Time to fit.
+    """
+
+    name: str
+    metrics: Mapping[str, float]
+    seconds: float
+
+
+def metric_label(name: str, unit: str = "") -> str:
+    """Return a metric's name as people write it.
+
+    Examples
+    --------
+    >>> metric_label("rmse", "min"), metric_label("roc_auc", "min"), metric_label("own")
+    ('RMSE (min)', 'ROC AUC', 'own')
+    """
+    label, has_unit = _METRICS.get(name, (name, False))
+    return f"{label} ({unit})" if unit and has_unit else label
+
+
+def metrics_section(
+    title: str, results: Sequence[Result], *, text: Sequence[str] = (), unit: str = ""
+) -> Section:
+    """Models beside each other, on the same rows.
+
+    Parameters
+    ----------
+    title : str
+        The heading.
+    results : sequence of Result
+        A line each.
+    text : sequence of str
+        What was measured on which rows, and how the others were prepared.
+    unit : str
+        Unit of the target.
+    """
+    names = list(results[0].metrics)
+    head = ["model", *(metric_label(name, unit) for name in names), "fit (s)"]
+    rows = [(r.name, *(float(r.metrics[name]) for name in names), r.seconds) for r in results]
+    return Section(title, text, [Table(head, rows)])
+
+
+def data_section(model: "TabularRegressor | TabularClassifier", title: str = "Data") -> Section:
     """Rows given, dropped, pruned and used; gaps."""
     card = model.card_
     rows = card["rows"]
@@ -35,43 +104,56 @@ def data_section(model: "TabularRegressor | TabularClassifier") -> Section:
         "train": "used for training",
         "valid": "used for validation",
     }
-    tables = [Table(("rows", "count"), [(names[key], count) for key, count in rows.items()])]
+    facts = {names[key]: count for key, count in rows.items()}
+    tables = []
     if card["pruning"]:
         rules = [
             (rule["description"], rule["removed"], f"{rule['share']:.2%}")
             for rule in card["pruning"]["rules"]
         ]
-        tables.append(Table(("rule", "rows", "share"), rules, caption="Pruned training rows"))
+        tables.append(
+            Table(("rule", "removed", "share"), rules, caption="Rules for outliers, training rows")
+        )
     gaps = sorted(card["missing"].items(), key=lambda item: -item[1])
     if gaps:
         shares = [(name, f"{share:.1%}") for name, share in gaps]
         tables.append(Table(("column", "missing"), shares, caption="Gaps in training rows"))
-    return Section("Data", tables=tables)
+    return Section(title, facts=facts, tables=tables)
 
 
-def columns_section(model: "TabularRegressor | TabularClassifier") -> Section:
+def columns_section(
+    model: "TabularRegressor | TabularClassifier", title: str = "Columns"
+) -> Section:
     """What each column was taken for, and why."""
     rows = [(c.name, c.role.value, c.dtype, c.reason) for c in model.schema_.columns]
-    return Section("Columns", tables=[Table(("column", "role", "type", "why"), rows)])
+    return Section(title, tables=[Table(("column", "role", "type", "why"), rows)])
 
 
 def training_section(model: "TabularRegressor | TabularClassifier", title: str) -> Section:
     """Loss over epochs, learning rate over steps, and the recipe."""
     history, card = model.history_, model.card_
-    recipe = [(name, str(value)) for name, value in card["recipe"].items() if value is not None]
+    recipe = {
+        name.replace("_", " "): str(value)
+        for name, value in card["recipe"].items()
+        if value is not None and name not in _SAID_ELSEWHERE
+    }
     text = (
         f"{card['parameters']:,} parameters, fitted in {card['seconds']:.1f} s on "
-        f"{card['device']}, preparation included. Of {len(history.epochs)} epochs, the one with "
-        f"the best {card['recipe']['monitor']} was kept: epoch {card['recipe']['best_epoch']}."
+        f"{card['device']}, preparation included; {len(history.epochs)} epochs."
     )
+    if history.best_epoch is not None:
+        monitor = card["recipe"]["monitor"].replace("_", " ")
+        text += (
+            f" The weights of epoch {history.best_epoch + 1}, with the best {monitor}, were kept."
+        )
     pictures = [
         Picture(
-            "Loss per epoch",
+            "Loss per epoch; in training with dropout, which is why it may lie higher",
             plots.plot_history(history.to_frame(), best_epoch=history.best_epoch),
         ),
         Picture("Learning rate per step", plots.plot_learning_rate(history.step_learning_rates)),
     ]
-    return Section(title, [text], [Table(("setting", "value"), recipe)], pictures)
+    return Section(title, [text], pictures=pictures, facts=recipe)
 
 
 def regression_section(
@@ -85,10 +167,10 @@ def regression_section(
     """Predicted against true, and the errors."""
     pictures = [
         Picture(
-            "Predicted against true; colour counts rows",
+            "Predicted against true; the colour counts rows",
             plots.plot_predicted(truth, predicted, unit=unit),
         ),
-        Picture("Distribution of errors", plots.plot_residuals(truth, predicted, unit=unit)),
+        Picture("How errors are distributed", plots.plot_residuals(truth, predicted, unit=unit)),
     ]
     if times is not None:
         pictures.append(
@@ -112,9 +194,14 @@ def classification_section(
     confusion = plots.plot_confusion(names[truth.astype(int)], said, labels)
     pictures = [
         Picture("Confusion matrix, cut at probability 0.5", confusion),
-        Picture("ROC curve", plots.plot_roc(truth, probability)),
+        Picture(
+            "ROC curve: share of yes that was found against share of false alarms",
+            plots.plot_roc(truth, probability),
+        ),
         Picture("Precision and recall", plots.plot_precision_recall(truth, probability)),
-        Picture("Calibration, ten equal groups", plots.plot_calibration(truth, probability)),
+        Picture(
+            "Calibration, in ten groups of equal size", plots.plot_calibration(truth, probability)
+        ),
     ]
     return Section(title, pictures=pictures)
 
@@ -129,10 +216,18 @@ def importance_section(
     ``embeddings`` holds name, vectors and rows per category.
     """
     pictures = [
-        Picture("Permutation importance: rise of the loss", plots.plot_importance(importance))
+        Picture(
+            "Permutation importance: how much the loss rises when one column is shuffled; "
+            "lines are standard deviations over repeats",
+            plots.plot_importance(importance),
+        )
     ]
     pictures += [
-        Picture(f"Learned vectors of {name}", plots.plot_embeddings(vectors, counts=counts))
+        Picture(
+            f"Learned vectors of {name}: categories that act alike lie close; larger dots have "
+            "more rows",
+            plots.plot_embeddings(vectors, counts=counts),
+        )
         for name, vectors, counts in embeddings
     ]
     return Section(title, pictures=pictures)

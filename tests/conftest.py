@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-# Compiled kernels load on their first use, and test machines are busy: a slow example is no failure.
+# Compiled kernels load on first use, and test machines are busy: a slow example is no failure.
 settings.register_profile("tabtext", deadline=None)
 settings.load_profile("tabtext")
 

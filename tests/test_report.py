@@ -1,15 +1,19 @@
 """The HTML report: self-contained, escaped, whole or not at all, fit for a phone."""
 
+import math
 import re
 import shutil
 import subprocess
+import tempfile
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tabtext import plots
-from tabtext.errors import SaveError
+from tabtext.errors import ParameterError, SaveError
 from tabtext.report import Picture, Section, Table, write_report
 
 EVIL = "<script>alert('x')</script>"
@@ -50,6 +54,13 @@ def report_file(folder: Path) -> Path:
     sections = [Section(EVIL, [EVIL, "long" * 200], [wide], [picture]), Section("Empty")]
     write_report(folder / "report.html", EVIL, sections)
     return folder / "report.html"
+
+
+def page(sections: list[Section]) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report.html"
+        write_report(path, "A report", sections)
+        return path.read_text(encoding="utf-8")
 
 
 def test_what_comes_from_data_is_escaped(html: str) -> None:
@@ -101,26 +112,82 @@ def test_a_failed_write_leaves_the_older_report(
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
 
 
+def test_a_column_of_floats_shares_its_decimals() -> None:
+    table = Table(
+        ("model", "r2", "rows", "share"),
+        [("a", -0.0311, np.int64(12345), "12.5%"), ("b", 0.8, np.int64(7), "3%")],
+    )
+
+    html = page([Section("Metrics", tables=[table])])
+
+    assert re.findall(r'<td class="number">([^<]*)</td>', html) == [
+        *("-0.0311", "12,345", "12.5%"),
+        *("0.8000", "7", "3%"),
+    ]
+
+
+def test_tiny_and_infinite_numbers_are_still_told_apart() -> None:
+    table = Table(("loss", "gap"), [(1.5e-9, math.inf), (2e-9, math.nan), (0.0, 1.0)])
+
+    html = page([Section("Losses", tables=[table])])
+
+    assert re.findall(r'<td class="number">([^<]*)</td>', html) == [
+        *("1.5e-09", "inf"),
+        *("2e-09", "-"),
+        *("0", "1.000"),
+    ]
+
+
+def test_facts_are_shown_and_escaped() -> None:
+    html = page([Section("Data", facts={EVIL: EVIL, "rows": 1234, "rate": 0.002, "none": None})])
+
+    pairs = re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", html)
+    assert pairs[0] == (escape(EVIL), escape(EVIL))
+    assert pairs[1:] == [("rows", "1,234"), ("rate", "0.002"), ("none", "-")]
+
+
+def test_a_row_of_another_width_is_refused() -> None:
+    with pytest.raises(ParameterError, match="a row of 1 cells in a table of 2 columns"):
+        Table(("a", "b"), [(1,)])
+
+
+def test_a_name_that_no_encoding_can_write_does_not_break_the_report(tmp_path: Path) -> None:
+    write_report(tmp_path / "report.html", "broken \udc80 name", [])
+
+    assert "broken &#56448; name" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_fits_phones_and_paper(html: str) -> None:
+    assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in html
+    assert "@media print" in html
+    tables = re.findall(r"(<div[^>]*>)<table>", html)
+    assert tables
+    assert all('class="scroll"' in box for box in tables)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [500, 1200])  # Chromium's narrowest headless window is 500
+@pytest.mark.parametrize("width", [375, 1200])
 def test_the_page_is_not_wider_than_the_screen(tmp_path: Path, width: int) -> None:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no Chromium on this machine")
-    path = report_file(tmp_path)
-    # A script of the test's own writes the widths into the page, which is then printed.
-    script = (
-        "<script>document.title = 'widths ' + document.documentElement.scrollWidth + ' '"
-        " + window.innerWidth;</script></body>"
+    report = report_file(tmp_path)
+    # Chromium's windows are never narrower than 500 pixels; a frame can be as narrow as a phone. A
+    # script of the test's own reads the widths, and the whole page is then printed.
+    frame = tmp_path / "frame.html"
+    frame.write_text(
+        f"<iframe id='frame' style='width: {width}px' src='{report.name}'></iframe><script>"
+        "frame.onload = () => { const root = frame.contentDocument.documentElement;"
+        "document.title = 'widths ' + root.scrollWidth + ' ' + root.clientWidth; }</script>"
     )
-    path.write_text(path.read_text(encoding="utf-8").replace("</body>", script))
 
     done = subprocess.run(
         [
             browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900",
-            "--dump-dom", path.as_uri(),
+            "--allow-file-access-from-files", "--enable-logging=stderr",
+            f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1400,900",
+            "--dump-dom", frame.as_uri(),
         ],
         capture_output=True,
         text=True,
@@ -128,6 +195,8 @@ def test_the_page_is_not_wider_than_the_screen(tmp_path: Path, width: int) -> No
         timeout=120,
     )  # fmt: skip
 
+    assert "CONSOLE" not in done.stderr
     found = re.search(r"<title>widths (\d+) (\d+)</title>", done.stdout)
     assert found, done.stdout[:500]
+    assert 0 <= width - int(found[2]) < 20  # the frame has a border, and a scroll bar perhaps
     assert int(found[1]) <= int(found[2])

@@ -59,10 +59,11 @@ class Indexed:
             If the column holds lists, structures or bytes.
         """
         kind = column.type
+        _require_labels(kind, name)
         if pa.types.is_null(kind):
             return cls(np.zeros(len(column), np.uint8), 0, pa.nulls(1, pa.string()), len(column))
         if pa.types.is_dictionary(kind):
-            return cls._of_dictionary(column, name)
+            return cls._of_dictionary(column)
         if pa.types.is_boolean(kind):
             values = pa.array([False, True, None])
             return cls(_filled(column.cast(pa.uint8()), 2), 0, values, column.null_count)
@@ -72,7 +73,7 @@ class Indexed:
                 return cls._of_small_integers(column, bounds["min"], bounds["max"])
         if pa.types.is_floating(kind):
             column = pc.if_else(pc.is_nan(column), None, column)
-        return cls._of_dictionary(column.dictionary_encode(), name)
+        return cls._of_dictionary(column.dictionary_encode())
 
     @classmethod
     def _of_small_integers(cls, column: pa.Array, low: int, high: int) -> Self:
@@ -83,8 +84,8 @@ class Indexed:
         return cls(_filled(column, high + 1), low, values, column.null_count)
 
     @classmethod
-    def _of_dictionary(cls, column: pa.DictionaryArray, name: str) -> Self:
-        values = _canonical(column.dictionary, name)
+    def _of_dictionary(cls, column: pa.DictionaryArray) -> Self:
+        values = _canonical(column.dictionary)
         indices, n_missing = column.indices, column.null_count
         if n_missing:
             missing = len(values)
@@ -145,7 +146,17 @@ def _filled(column: pa.Array, missing: int) -> NDArray[np.integer[Any]]:
     return np.asarray(column)
 
 
-def _canonical(values: pa.Array, name: str) -> pa.Array:
+def _require_labels(dtype: pa.DataType, name: str) -> None:
+    """Raise for types whose values cannot be told apart as labels."""
+    kind = dtype.value_type if pa.types.is_dictionary(dtype) else dtype
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        raise ColumnTypeError(
+            f"column {name!r} holds {kind}, which cannot be categories; turn it into text or "
+            f"numbers, or leave it out with exclude=[{name!r}]"
+        )
+
+
+def _canonical(values: pa.Array) -> pa.Array:
     """Values in one of four types: strings, int64, double, bool; dates and times become strings."""
     kind = values.type
     if pa.types.is_boolean(kind) or pa.types.is_string(kind):
@@ -155,9 +166,4 @@ def _canonical(values: pa.Array, name: str) -> pa.Array:
     if pa.types.is_floating(kind):
         values = pc.if_else(pc.is_nan(values), None, values.cast(pa.float64()))
         return pc.add(values, 0.0)  # -0.0 and 0.0 are one category
-    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        raise ColumnTypeError(
-            f"column {name!r} holds {kind}, which cannot be categories; turn it into text or "
-            f"numbers, or leave it out with exclude=[{name!r}]"
-        )
     return values.cast(pa.string())

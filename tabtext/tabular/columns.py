@@ -73,9 +73,10 @@ def features_of(schema: Schema, date_parts: bool | Sequence[str] = True) -> tupl
     seen: dict[str, Feature] = {}
     for feature in features:
         if feature.name in seen:
+            date = feature if feature.part is not None else seen[feature.name]
             raise DataError(
-                f"the date column {feature.source!r} would add {feature.name!r}, which is a column "
-                f"already; leave one of them out, for example with exclude=[{feature.name!r}]"
+                f"the date column {date.source!r} would add {date.name!r}, which is a column "
+                f"already; leave one of them out, for example with exclude=[{date.name!r}]"
             )
         seen[feature.name] = feature
     return tuple(features)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from tabtext.errors import DataError, ParameterError, TabTextWarning, did_you_mean
+from tabtext.errors import ArtifactError, DataError, ParameterError, TabTextWarning, did_you_mean
 from tabtext.tables import as_table, require_rows
 from tabtext.tabular import preprocessor_files
 from tabtext.tabular.columns import Feature, features_of
@@ -281,6 +281,9 @@ class TabularPreprocessor(BaseEstimator):
             names = set(config["features"])
             features = features_of(preprocessor.schema_, preprocessor.date_parts)
             kept = [feature for feature in features if feature.name in names]
+            encoded = {e.name for e in categorical} | {e.name for e in continuous}
+            if {feature.name for feature in kept} != encoded:
+                raise ArtifactError(f"the preprocessor in {directory} is damaged: columns differ")
             preprocessor._set_encoders(kept, categorical, continuous)
             preprocessor.n_rows_ = int(config["n_rows"])
         return preprocessor

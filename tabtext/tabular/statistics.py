@@ -89,7 +89,8 @@ class ColumnStatistics:
         n_missing, n_infinite, low, high, whole = describe_numbers(column)
         if n_missing or n_infinite:
             column = column[np.isfinite(column)]
-        if whole and high - low < _FEW_BUCKETS and len(column):
+        exact = max(abs(low), abs(high)) < 2.0**53  # beyond, whole numbers are no longer countable
+        if whole and exact and high - low < _FEW_BUCKETS:
             values, counts = _count_whole_numbers(column, int(low), int(high))
         else:
             values, counts = _run_lengths(np.sort(column))
@@ -146,12 +147,14 @@ class ColumnStatistics:
         total = self.n_present
         if not total:
             return 0.0
-        deviations = self.numbers - self.mean()
-        largest = float(np.abs(deviations).max())
+        mean = self.mean()
+        # Relative to the largest deviation, halved: neither it nor its square can overflow then.
+        halves = self.numbers / 2 - mean / 2
+        largest = float(np.abs(halves).max())
         if largest == 0.0:
             return 0.0
-        # Relative to the largest, whose square could overflow.
-        return largest * float(np.sqrt(((deviations / largest) ** 2 * (self.counts / total)).sum()))
+        variance = ((halves / largest) ** 2 * (self.counts / total)).sum()
+        return min(2 * largest * float(np.sqrt(variance)), float(np.finfo(np.float64).max))
 
     def quantile(self, share: float) -> float:
         """Quantile with linear interpolation, as ``numpy.quantile``; 0.0 without any value."""

@@ -16,6 +16,9 @@ __all__ = ["count_indices", "describe_numbers", "look_up", "scale_quantile", "sc
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.integer[Any]]
 
+_LIMIT = 1e18
+"""Scaled values end here: the squares of larger ones would overflow in single precision."""
+
 
 @njit(nogil=True, cache=True)
 def count_indices(indices: Integers | Floats, offset: int, counts: Integers) -> None:
@@ -79,7 +82,7 @@ def scale_smoothly(
     In plain Python, for each ``v`` in ``values``::
 
         v = v if math.isfinite(v) else fill
-        scaled = (v - center) * factor
+        scaled = min(max((v - center) * factor, -1e18), 1e18)
         out[row] = scaled / math.sqrt(1 + (scaled / clip) ** 2) if clip > 0 else scaled
 
     ``missing[row]`` is 1.0 or 0.0, unless ``missing`` is empty.
@@ -97,7 +100,7 @@ def scale_smoothly(
             value = fill
         if with_indicator:
             missing[row] = 0.0 if present else 1.0
-        scaled = (value - center) * factor
+        scaled = min(max((value - center) * factor, -_LIMIT), _LIMIT)
         if clip > 0.0:
             scaled /= np.sqrt(1.0 + (scaled / clip) ** 2)
         out[row] = scaled
