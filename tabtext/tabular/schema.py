@@ -185,6 +185,8 @@ def _infer_role(name: str, values: pa.ChunkedArray) -> tuple[Role, str]:
     kind = _value_type(values.type)
     if values.null_count == len(values) or pa.types.is_null(kind):
         return Role.IGNORE, _NO_VALUE
+    if pa.types.is_nested(kind):
+        raise _no_role(name, values.type)
     if _is_constant(values):
         return Role.IGNORE, _ONE_VALUE
     if pa.types.is_temporal(kind) and not (pa.types.is_time(kind) or pa.types.is_duration(kind)):
@@ -197,9 +199,13 @@ def _infer_role(name: str, values: pa.ChunkedArray) -> tuple[Role, str]:
         return _infer_integer_role(values)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return Role.CONTINUOUS, "numbers"
-    raise ColumnTypeError(
-        f"column {name!r} holds {values.type}; turn it into numbers, text or dates, "
-        f"or leave it out with exclude=[{name!r}]"
+    raise _no_role(name, values.type)
+
+
+def _no_role(name: str, dtype: pa.DataType) -> ColumnTypeError:
+    return ColumnTypeError(
+        f"column {name!r} holds {dtype}; turn it into numbers, text or dates, or leave it out "
+        f"with exclude=[{name!r}]"
     )
 
 

@@ -131,6 +131,7 @@ class Trainer:
             weight_decay=options.weight_decay,
             betas=options.betas,
         )
+        self._parameters = [p for p in self.model.parameters() if p.requires_grad]
         history = History()
         stopping = EarlyStopping(
             patience=options.patience, greater_is_better=options.greater_is_better
@@ -194,13 +195,21 @@ class Trainer:
         raw = self.model(*batch.inputs)
         loss = weighted_mean(self.loss(raw, batch.target), batch.weight)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves this one untyped
-        limit = self.options.clip_norm
-        norm = nn.utils.clip_grad_norm_(
-            self.model.parameters(), float("inf") if limit is None else limit
-        )
+        norm = self._clip_gradient()
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         return loss.detach(), norm
+
+    def _clip_gradient(self) -> Tensor:
+        """Shorten the gradient to ``clip_norm``; return its norm before that."""
+        limit = self.options.clip_norm
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        # On the CPU the norm is at hand, and a gradient that is short enough need not be touched:
+        # at batch size 64 that pass over all parameters is a sixth of the step.
+        if limit is not None and (norm.is_cuda or norm > limit):
+            nn.utils.clip_grads_with_norm_(self._parameters, limit, norm)
+        return norm
 
     def _set_learning_rate(self, step: int, steps_per_epoch: int) -> float:
         """Set the rate of this step, counted over all epochs, in every parameter group."""
