@@ -12,6 +12,7 @@ preparation included, and over predicting the test rows; imports and reading are
 """
 
 import argparse
+import os
 import runpy
 import sys
 import tempfile
@@ -52,16 +53,16 @@ def build_parts(folder: Path) -> None:
     parts = example["with_features"](load_rossmann())
     parts["train"] = example["without_outliers"](parts["train"])
     for name in PARTS:
-        open_days = parts[name].query("Sales > 0")
-        example["only_features"](open_days).to_parquet(folder / f"{name}.parquet", index=False)
+        rows = parts[name].query("Sales > 0").drop(columns=example["UNUSED"])
+        rows.to_parquet(folder / f"{name}.parquet", index=False)
 
 
 def fit_tabtext(train, valid):
     """Return the prediction function of a fitted ``TabularRegressor``."""
     from tabtext import TabularRegressor
 
-    roles = runpy.run_path(str(EXAMPLE))["ROLES"]
-    model = TabularRegressor(target_transform="log", roles=roles, verbose=0)
+    options = runpy.run_path(str(EXAMPLE))["MODEL"] | {"exclude": [], "verbose": 0}
+    model = TabularRegressor(**options)
     return model.fit(train, target="Sales", validation=valid).predict
 
 
@@ -138,6 +139,7 @@ def main() -> None:
         summary = harness.summarise(harness.compare(sides, runs=arguments.runs))
     settings = {
         "runs": arguments.runs,
+        "threads": os.environ.get("OMP_NUM_THREADS", "all"),
         "feature_seconds": round(feature_seconds, 2),
         "lightgbm": {**LIGHTGBM, "early_stopping_rounds": EARLY_STOPPING_ROUNDS},
     }
