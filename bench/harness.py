@@ -66,9 +66,15 @@ def absent(package: str) -> None:
     raise SystemExit(ABSENT)
 
 
-def run_side(command: Sequence[str]) -> Record | None:
+def seed() -> int:
+    """The seed of this run of a side: the number of the run, from 0."""
+    return int(os.environ.get("TABTEXT_BENCH_SEED", "0"))
+
+
+def run_side(command: Sequence[str], *, seed: int = 0) -> Record | None:
     """Run one side once; its JSON object, or None when its package is absent."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = os.environ | {"TABTEXT_BENCH_SEED": str(seed)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode == ABSENT:
         print(f"  skipped: {done.stderr.strip().splitlines()[-1]}")
         return None
@@ -79,14 +85,14 @@ def run_side(command: Sequence[str]) -> Record | None:
 
 
 def compare(sides: Mapping[str, Sequence[str]], *, runs: int) -> dict[str, list[Record]]:
-    """Run all sides in turn, ``runs`` times; absent sides are left out of the result."""
+    """Run all sides in turn, ``runs`` times with seeds 0, 1 ...; absent sides are left out."""
     records: dict[str, list[Record]] = {}
     missing: set[str] = set()
     for turn in range(runs):
         for name, command in sides.items():
             if name in missing:
                 continue
-            record = run_side(command)
+            record = run_side(command, seed=turn)
             if record is None:
                 missing.add(name)
                 continue

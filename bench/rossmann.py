@@ -40,7 +40,6 @@ LIGHTGBM = {
     "colsample_bytree": 0.6,
     "cat_smooth": 50,
     "verbose": -1,
-    "seed": 0,
 }
 EARLY_STOPPING_ROUNDS = 100
 
@@ -62,7 +61,7 @@ def fit_tabtext(train, valid):
     from tabtext import TabularRegressor
 
     options = runpy.run_path(str(EXAMPLE))["MODEL"] | {"exclude": [], "verbose": 0}
-    model = TabularRegressor(**options)
+    model = TabularRegressor(**options, random_state=harness.seed())
     return model.fit(train, target="Sales", validation=valid).predict
 
 
@@ -79,7 +78,7 @@ def fit_lightgbm(train, valid):
     def features(frame):
         return frame.drop(columns="Sales", errors="ignore").astype(levels)
 
-    model = LGBMRegressor(**LIGHTGBM)
+    model = LGBMRegressor(**LIGHTGBM, seed=harness.seed())
     model.fit(
         features(train),
         np.log(train["Sales"]),

@@ -159,7 +159,7 @@ def run_fastai(path: str, batch_size: int) -> None:
     categorical = both.select_dtypes("category").columns.tolist()
     continuous = [c for c in both.columns if c not in {*categorical, "arr_delay"}]
     both[continuous] = both[continuous].astype("float32")
-    set_seed(SEED)
+    set_seed(harness.seed())
     splits = list(range(len(train))), list(range(len(train), len(both)))
     tables = TabularPandas(
         both, [Categorify, FillMissing, Normalize], categorical, continuous, y_names="arr_delay",
@@ -179,7 +179,7 @@ def run_tabtext(path: str, batch_size: int) -> None:
 
     train, valid = read_flights(path)
     model = TabularRegressor(
-        hidden=LAYERS, numeric_embedding="none", verbose=0, random_state=SEED,
+        hidden=LAYERS, numeric_embedding="none", verbose=0, random_state=harness.seed(),
         batch_size=batch_size or "auto", epochs=EPOCHS,
     )  # fmt: skip
     model.fit(train, target="arr_delay", validation=valid)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["print_card"]
+__all__ = ["print_card", "type_name"]
 
 
 def print_card(config: Mapping[str, Any], console: "Console | None" = None) -> None:
@@ -35,7 +35,7 @@ def print_card(config: Mapping[str, Any], console: "Console | None" = None) -> N
         "columns",
         ("name", "role", "type", "why"),
         [
-            (column["name"], column["role"], column["dtype"], column["reason"])
+            (column["name"], column["role"], type_name(column["dtype"]), column["reason"])
             for column in config["schema"]["columns"]
         ],
     )
@@ -74,6 +74,11 @@ def _print_rows(
         # Text, not markup: a column may be called "[red]".
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)
+
+
+def type_name(dtype: str) -> str:
+    """Arrow's name, less its sizes of offsets, which say nothing to a reader."""
+    return dtype.replace("large_string", "string").replace("double", "float64")
 
 
 def _text(value: Any) -> str:

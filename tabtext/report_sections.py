@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tabtext import plots
+from tabtext.model_card import type_name
 from tabtext.report import Picture, Section, Table
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def columns_section(
     model: "TabularRegressor | TabularClassifier", title: str = "Columns"
 ) -> Section:
     """What each column was taken for, and why."""
-    rows = [(c.name, c.role.value, c.dtype, c.reason) for c in model.schema_.columns]
+    rows = [(c.name, c.role.value, type_name(c.dtype), c.reason) for c in model.schema_.columns]
     return Section(title, tables=[Table(("column", "role", "type", "why"), rows)])
 
 

@@ -7,7 +7,7 @@ step is a function of another module; this one only calls them in order.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
@@ -19,8 +19,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from tabtext.errors import ArtifactError, DataError, ParameterError
-from tabtext.estimators import storage
-from tabtext.estimators.card import missing_shares, training_card
+from tabtext.estimators import network, storage
+from tabtext.estimators.card import missing_shares, recipe, row_counts, training_card
 from tabtext.estimators.importance import permutation_importance
 from tabtext.estimators.inputs import (
     Sample,
@@ -30,7 +30,7 @@ from tabtext.estimators.inputs import (
     read_sample,
     split_sample,
 )
-from tabtext.estimators.network import EncodedSample, build_model, raw_outputs, train
+from tabtext.estimators.network import EncodedSample, raw_outputs
 from tabtext.estimators.parameters import TabularParameters
 from tabtext.tabular.encoding import Encoded
 from tabtext.tabular.outliers import PruningReport, prune
@@ -141,13 +141,7 @@ class TabularEstimator(TabularParameters, ABC):
         valid = None if valid_sample is None else self._encode(valid_sample)
         self._train(training, valid)
         self.card_ |= {
-            "rows": {
-                "given": len(given),
-                "target_missing": len(given) - len(sample),
-                "pruned": len(rows) - len(train_sample),
-                "train": len(train_sample),
-                "valid": 0 if valid_sample is None else len(valid_sample),
-            },
+            "rows": row_counts(given, sample, rows, train_sample, valid_sample),
             "missing": missing_shares(train_sample.table.select(list(self.feature_names_in_))),
             "pruning": None if self.pruning_ is None else self.pruning_.to_dict(),
             "seconds": perf_counter() - started,
@@ -239,10 +233,7 @@ class TabularEstimator(TabularParameters, ABC):
             raise ParameterError(f"n_repeats={n_repeats}, max_rows={max_rows}: both at least 1")
         check_is_fitted(self, "model_")
         labelled = read_labelled(X, y, None, **self._column_names())
-        if len(labelled) > max_rows:
-            generator = np.random.default_rng(random_state)
-            labelled = labelled.take(np.sort(generator.permutation(len(labelled))[:max_rows]))
-        sample = self._encode(labelled)
+        sample = self._encode(labelled.draw(max_rows, seed=random_state))
         codes = torch.from_numpy(sample.codes)
 
         def loss(encoded: Encoded) -> float:
@@ -276,16 +267,8 @@ class TabularEstimator(TabularParameters, ABC):
         ParameterError
             If this is no categorical column.
         """
-        import pandas as pd
-
         check_is_fitted(self, "model_")
-        labels = ["(missing)", "(unseen)", *self.preprocessor_.categories(column)]
-        tables = self.model_.encoder.categorical
-        if tables is None:  # not reachable: a categorical column was found above
-            raise ParameterError(f"the model has no embeddings, so none for {column!r}")
-        position = self.preprocessor_.categorical_names_.index(column)
-        vectors = tables.table(position).detach().cpu().numpy()
-        return pd.DataFrame(vectors.copy(), index=pd.Index(labels, name=column, dtype=object))
+        return network.embedding_vectors(self.model_, self.preprocessor_, column)
 
     # -- disk --------------------------------------------------------------------------------
 
@@ -379,7 +362,7 @@ class TabularEstimator(TabularParameters, ABC):
         device = choose_device(self.device)
         sample = replace(sample, weight=combined(sample.weight, self._row_weights(sample.codes)))
         with seeded(self.random_state, device):
-            model = build_model(
+            model = network.build_model(
                 self.network_options(),
                 self.preprocessor_,
                 sample,
@@ -387,7 +370,7 @@ class TabularEstimator(TabularParameters, ABC):
                 seed=self.random_state,
             )
             self.model_ = model.to(device)
-            self.history_ = train(
+            self.history_ = network.train(
                 self.model_,
                 self.target_,
                 self._loss_name(),
@@ -401,12 +384,7 @@ class TabularEstimator(TabularParameters, ABC):
             self.target_.task,
             self.model_,
             self.history_,
-            {
-                **asdict(options),
-                "loss": self._loss_name(),
-                "batch_size": batch_size,
-                **asdict(self.network_options()),
-            },
+            recipe(options, self.network_options(), loss=self._loss_name(), batch_size=batch_size),
         )
 
     # -- shared by what uses a fitted model --------------------------------------------------

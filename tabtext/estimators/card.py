@@ -1,6 +1,7 @@
 """The card of a fitted model: what it was given, what was done, how well it does."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -8,9 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from torch import nn
 
+from tabtext.estimators.network import NetworkOptions
 from tabtext.training.history import History
+from tabtext.training.trainer import TrainingOptions
 
-__all__ = ["missing_shares", "training_card"]
+__all__ = ["missing_shares", "recipe", "row_counts", "training_card"]
 
 
 def training_card(
@@ -27,7 +30,7 @@ def training_card(
     history : History
         Of its training.
     recipe : mapping
-        All settings of network and training.
+        What ``recipe`` returns.
     """
     best_epoch = history.best_epoch or 0
     best = history.epochs[best_epoch]
@@ -39,6 +42,29 @@ def training_card(
         "recipe": {**recipe, "best_epoch": best_epoch + 1},
         "metrics": {**best.metrics, **loss},
         "versions": _installed_versions(),
+    }
+
+
+def recipe(
+    training: TrainingOptions, network: NetworkOptions, *, loss: str, batch_size: int
+) -> dict[str, Any]:
+    """Return all settings that shaped the training, without those that had nothing to act on."""
+    settings = {**asdict(training), "loss": loss, "batch_size": batch_size, **asdict(network)}
+    if network.numeric_embedding != "piecewise_linear":
+        del settings["bins"], settings["n_bins"]
+    return settings
+
+
+def row_counts(
+    given: Sized, labelled: Sized, unpruned: Sized, train: Sized, valid: Sized | None
+) -> dict[str, int]:
+    """Return how many rows came, went and stayed on their way from the table to the network."""
+    return {
+        "given": len(given),
+        "target_missing": len(given) - len(labelled),
+        "pruned": len(unpruned) - len(train),
+        "train": len(train),
+        "valid": 0 if valid is None else len(valid),
     }
 
 

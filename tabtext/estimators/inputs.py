@@ -63,6 +63,13 @@ class Sample:
         weight = None if self.weight is None else self.weight[rows]
         return replace(self, table=self.table.take(pa.array(rows)), weight=weight)
 
+    def draw(self, n_rows: int, *, seed: int) -> "Sample":
+        """At most so many rows, drawn at random, in their own order."""
+        if len(self) <= n_rows:
+            return self
+        rows = np.random.default_rng(seed).permutation(len(self))[:n_rows]
+        return self.take(np.sort(rows))
+
     def renamed(self, targets: Sequence[str]) -> "Sample":
         """The same rows with the targets called by these names, in the same order."""
         if list(targets) == list(self.targets):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -22,10 +22,14 @@ from tabtext.training.metrics import METRICS
 from tabtext.training.targets import Target
 from tabtext.training.trainer import Trainer, TrainingOptions, predict
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = [
     "EncodedSample",
     "NetworkOptions",
     "build_model",
+    "embedding_vectors",
     "input_tensors",
     "raw_outputs",
     "train",
@@ -149,6 +153,27 @@ def raw_outputs(model: EntityEmbeddingMLP, encoded: Encoded) -> Tensor:
     """Raw outputs ``(rows, outputs)`` on the CPU."""
     device = next(model.parameters()).device
     return predict(model, input_tensors(encoded, device)).cpu()
+
+
+def embedding_vectors(
+    model: EntityEmbeddingMLP, preprocessor: TabularPreprocessor, column: str
+) -> "pd.DataFrame":
+    """Learned vectors of a categorical column, a row per category.
+
+    Raises
+    ------
+    ParameterError
+        If this is no categorical column.
+    """
+    import pandas as pd
+
+    labels = ["(missing)", "(unseen)", *preprocessor.categories(column)]
+    tables = model.encoder.categorical
+    if tables is None:  # not reachable: a categorical column was found above
+        raise ParameterError(f"the model has no embeddings, so none for {column!r}")
+    position = preprocessor.categorical_names_.index(column)
+    vectors = tables.table(position).detach().cpu().numpy()
+    return pd.DataFrame(vectors.copy(), index=pd.Index(labels, name=column, dtype=object))
 
 
 def _batches(
