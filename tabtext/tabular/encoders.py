@@ -222,7 +222,9 @@ def _signal(statistics: ColumnStatistics) -> float:
     half_range = high / 2 - low / 2  # halved first: the range itself could overflow
     # Not less than float32 can tell apart, in columns whose range is tiny beside their values.
     margin = max(half_range, abs(low) * 2.0**-20) or 1.0
-    return low - margin if np.isfinite(low - margin) else high + margin
+    largest = float(np.finfo(np.float64).max)  # where the margin would overflow
+    below, above = max(low - margin, -largest), min(high + margin, largest)
+    return below if below < low else above
 
 
 def _scale(statistics: ColumnStatistics, scaling: Scaling) -> dict[str, Any]:
