@@ -69,7 +69,7 @@ def as_table(data: Any, *, what: str = "data") -> pa.Table:
     elif _is_pandas(data):
         table = _from_pandas(data, what)
     elif hasattr(data, "__arrow_c_stream__"):
-        table = pa.table(data)
+        table = _from_stream(data, what)
     elif isinstance(data, np.ndarray):
         table = _from_array(data, what)
     elif isinstance(data, Mapping):
@@ -80,7 +80,7 @@ def as_table(data: Any, *, what: str = "data") -> pa.Table:
             "duckdb), a mapping of columns, a 2-D array, or the path of a CSV or Parquet file"
         )
     _require_distinct_names(table.column_names, what)
-    return table
+    return _without_half_floats(table)
 
 
 def read_table(path: str | Path) -> pa.Table:
@@ -108,7 +108,7 @@ def read_table(path: str | Path) -> pa.Table:
         kind = path.suffix[1:].upper()
         raise FileFormatError(f"{path} is not a readable {kind} file: {error}") from error
     _require_distinct_names(table.column_names, str(path))
-    return table
+    return _without_half_floats(table)
 
 
 def write_table(table: pa.Table, path: str | Path) -> None:
@@ -182,12 +182,34 @@ def _from_pandas(frame: Any, what: str) -> pa.Table:
     _require_distinct_names(names, what)
     if list(frame.columns) != names:
         frame = frame.set_axis(names, axis="columns")
+    sparse = [name for name in names if hasattr(frame[name].dtype, "fill_value")]
+    if sparse:
+        frame = frame.assign(**{name: frame[name].sparse.to_dense() for name in sparse})
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         # Column by column, to name the one that does not convert.
         table = pa.table({name: _to_arrow(frame[name], name) for name in names})
     return table.replace_schema_metadata(None)
+
+
+def _from_stream(data: Any, what: str) -> pa.Table:
+    try:
+        return pa.table(data)
+    except pa.ArrowInvalid as error:  # a single column is a stream, too
+        raise ColumnTypeError(
+            f"{what} is a {type(data).__name__} and no table: {error}. Give a DataFrame; for a "
+            "single column, data.to_frame()"
+        ) from error
+
+
+def _without_half_floats(table: pa.Table) -> pa.Table:
+    """Arrow computes nothing with 16-bit floats."""
+    for index, column in enumerate(table.schema):
+        if pa.types.is_float16(column.type):
+            wider = table.column(index).cast(pa.float32())
+            table = table.set_column(index, column.name, wider)
+    return table
 
 
 def _from_array(array: np.ndarray[Any, Any], what: str) -> pa.Table:

@@ -207,3 +207,19 @@ def test_needed_columns_and_rows() -> None:
         require_rows(table, 2)
     with pytest.raises(DataError, match="no columns"):
         require_rows(pa.table({}))
+
+
+def test_sparse_columns_and_half_floats_are_read_as_numbers() -> None:
+    frame = pd.DataFrame(
+        {"s": pd.arrays.SparseArray([0, 1, 0]), "h": np.array([0.5, 1.5, np.nan], np.float16)}
+    )
+
+    table = as_table(frame)
+
+    assert table.column("s").to_pylist() == [0, 1, 0]
+    assert table.column("h").to_pylist()[:2] == [0.5, 1.5]
+
+
+def test_a_single_column_is_no_table() -> None:
+    with pytest.raises(ColumnTypeError, match="X is a Series and no table.*to_frame"):
+        as_table(pd.Series([1.0, 2.0]), what="X")

@@ -185,7 +185,7 @@ def _infer_role(name: str, values: pa.ChunkedArray) -> tuple[Role, str]:
     kind = _value_type(values.type)
     if values.null_count == len(values) or pa.types.is_null(kind):
         return Role.IGNORE, _NO_VALUE
-    if pa.types.is_nested(kind):
+    if pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType):  # periods, intervals
         raise _no_role(name, values.type)
     if _is_constant(values):
         return Role.IGNORE, _ONE_VALUE

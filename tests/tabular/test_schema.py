@@ -5,6 +5,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -15,6 +16,7 @@ from tabtext.errors import (
     TabTextWarning,
     UnknownColumnError,
 )
+from tabtext.tables import as_table
 from tabtext.tabular.schema import FEW_INTEGERS, Role, Schema, infer_schema
 
 DAY = datetime.date(2015, 1, 1)
@@ -148,3 +150,20 @@ def test_chunks_do_not_change_the_role() -> None:
     chunks = pa.concat_tables([whole.slice(0, 1), whole.slice(1, 0), whole.slice(1)])
 
     assert infer_schema(chunks) == infer_schema(whole)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.period_range("2020", periods=4, freq="D"),
+        pd.Categorical(pd.cut([1.0, 2.0, 3.0, 4.0], 2)),
+        pd.to_timedelta([1, 2, 3, 4], unit="h"),
+    ],
+)
+def test_a_column_without_a_role_is_named_and_can_be_excluded(values: Any) -> None:
+    table = as_table(pd.DataFrame({"span": values, "x": [1.0, 2.0, 4.0, 8.0]}))
+
+    with pytest.raises(ColumnTypeError, match=r"column 'span' holds .*exclude=\['span'\]"):
+        infer_schema(table)
+
+    assert infer_schema(table, exclude=["span"]).role("span") is Role.IGNORE
