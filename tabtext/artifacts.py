@@ -23,7 +23,13 @@ from torch import Tensor
 from tabtext import __version__
 from tabtext.errors import ArtifactError, MissingFileError, SaveError
 
-__all__ = ["FORMAT_VERSION", "read_config", "read_weights", "write_artifact"]
+__all__ = [
+    "FORMAT_VERSION",
+    "read_config",
+    "read_weights",
+    "require_destination",
+    "write_artifact",
+]
 
 FORMAT_VERSION = 1
 
@@ -71,7 +77,7 @@ def write_artifact(
     from safetensors.torch import save as serialise
 
     directory = Path(directory).absolute()
-    _refuse_to_replace_other_things(directory)
+    require_destination(directory)
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
@@ -153,8 +159,8 @@ def read_weights(directory: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def _refuse_to_replace_other_things(directory: Path) -> None:
-    """Raise unless ``directory`` is free, empty, or an artifact that may be replaced."""
+def require_destination(directory: Path) -> None:
+    """Raise ``SaveError`` unless an artifact may be written there: free, empty, or an artifact."""
     if not directory.exists():
         return
     if not directory.is_dir():

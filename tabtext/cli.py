@@ -73,9 +73,11 @@ def fit(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Fit a model on DATA and save it."""
+    from tabtext.artifacts import require_destination
     from tabtext.estimators import TabularClassifier, TabularRegressor
     from tabtext.tables import read_table, require_columns
 
+    require_destination(out)  # before the work, not after it
     table = read_table(data)
     require_columns(table, target)
     if task is Task.AUTO:

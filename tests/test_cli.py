@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 import tabtext
 from tabtext.cli import app, main
+from tabtext.errors import SaveError
 from tests.estimators.conftest import shops
 
 FAST = ["--epochs", "1", "--quiet"]
@@ -60,6 +61,15 @@ def test_probabilities_get_a_column_per_class(folder: Path) -> None:
     read = pd.read_parquet(out)
     assert list(read) == ["State", "probability_BY", "probability_HE", "probability_NW"]
     np.testing.assert_allclose(read.iloc[:, 1:].sum(axis=1), 1)
+
+
+def test_an_occupied_destination_is_refused_before_the_fit(folder: Path) -> None:
+    started = perf_counter()
+    done = run("fit", folder / "train.csv", "--target", "Sales", "--out", folder / "new.parquet")
+
+    assert isinstance(done.exception, SaveError)
+    assert "is a file; choose another place" in str(done.exception)
+    assert perf_counter() - started < 2
 
 
 def test_evaluate_prints_metrics_as_json(folder: Path) -> None:

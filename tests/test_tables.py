@@ -221,5 +221,5 @@ def test_sparse_columns_and_half_floats_are_read_as_numbers() -> None:
 
 
 def test_a_single_column_is_no_table() -> None:
-    with pytest.raises(ColumnTypeError, match="X is a Series and no table.*to_frame"):
+    with pytest.raises(ColumnTypeError, match=r"X is a Series and no table.*to_frame"):
         as_table(pd.Series([1.0, 2.0]), what="X")
