@@ -12,12 +12,14 @@ __all__ = [
     "ArtifactError",
     "ColumnTypeError",
     "DataError",
+    "DivergenceError",
     "FileFormatError",
     "MissingFileError",
     "ParameterError",
     "SaveError",
     "TabTextError",
     "TabTextWarning",
+    "TrainingInterrupted",
     "UnknownColumnError",
     "did_you_mean",
 ]
@@ -29,6 +31,10 @@ class TabTextError(Exception):
 
 class DataError(TabTextError, ValueError):
     """The data has the right type but cannot be used: empty, contradictory, all missing."""
+
+
+class DivergenceError(DataError, FloatingPointError):
+    """The training loss became NaN or infinite; the model has its last good weights."""
 
 
 class UnknownColumnError(DataError):
@@ -57,6 +63,22 @@ class ArtifactError(DataError):
 
 class SaveError(TabTextError, OSError):
     """Writing failed (disk full, no permission); nothing half-written is left behind."""
+
+
+class TrainingInterrupted(TabTextError, KeyboardInterrupt):  # noqa: N818 - not an error
+    """A signal ended training after a checkpoint was saved; the message says how to resume.
+
+    Parameters
+    ----------
+    message : str
+        Where the checkpoint is, and the command or call that continues.
+    signal_number : int
+        The signal, ``signal.SIGINT`` or ``signal.SIGTERM``.
+    """
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
 
 
 class TabTextWarning(UserWarning):

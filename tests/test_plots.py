@@ -13,6 +13,8 @@ from sklearn.metrics import roc_auc_score
 
 from tabtext import plots
 from tabtext.errors import DataError
+from tabtext.plots.style import figure_of
+from tabtext.training.schedules import SCHEDULES, constant, make_schedule, one_cycle
 
 GENERATOR = np.random.default_rng(0)
 TRUTH = GENERATOR.integers(0, 2, 300).astype(bool)
@@ -37,6 +39,79 @@ def test_a_history_without_validation_has_one_line() -> None:
     frame = pd.DataFrame({"train_loss": [3.0, 2.0], "valid_loss": [None, None]})
 
     assert len(plots.plot_history(frame).lines) == 1
+
+
+def test_schedules_are_drawn_from_the_first_step_to_the_last() -> None:
+    axes = plots.plot_schedule({"one_cycle": one_cycle, "flat": constant}, n_points=5)
+
+    x, y = axes.lines[0].get_data()
+    assert list(x) == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert list(y) == [one_cycle(share) for share in x]
+    assert labels(axes) == ["one_cycle", "flat"]
+
+
+def test_every_schedule_has_a_stroke_of_its_own() -> None:
+    restarting = {"sgdr": make_schedule("sgdr", epochs=7)}
+
+    lines = plots.plot_schedule({**SCHEDULES, **restarting}).lines
+
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == len(lines) == 7
+
+
+def test_no_schedules_are_no_picture() -> None:
+    with pytest.raises(DataError, match="no schedules"):
+        plots.plot_schedule({})
+
+
+RATES = np.geomspace(1e-7, 10, 200)
+# Flat, then down, then far up: what the test of learning rates gives.
+LOSSES = 0.7 - 0.35 / (1 + (RATES / 3e-3) ** -1.3) + (RATES / 0.5) ** 1.7
+
+
+def test_suggested_rates_lie_on_the_curve_and_are_named_with_their_value() -> None:
+    axes = plots.plot_learning_rate_curve(RATES, LOSSES, {"valley": RATES[120], "slide": 0.013})
+
+    curve, valley, slide = axes.lines
+    assert axes.get_xscale() == "log"
+    np.testing.assert_array_equal(curve.get_ydata(), LOSSES)
+    assert list(valley.get_ydata()) == pytest.approx([LOSSES[120]])
+    assert list(slide.get_xdata()) == [0.013]
+    assert labels(axes) == [f"valley: {RATES[120]:.2g}", "slide: 0.013"]
+
+
+def test_the_names_of_equal_suggestions_do_not_cover_each_other() -> None:
+    rules = ["valley", "slide", "steepest", "minimum / 10"]
+
+    axes = plots.plot_learning_rate_curve(RATES, LOSSES, dict.fromkeys(rules, 1e-3))
+
+    figure_of(axes).draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes.get_legend().get_texts()]
+    assert not any(a.overlaps(b) for number, a in enumerate(boxes) for b in boxes[:number])
+    assert not any(box.overlaps(axes.bbox) for box in boxes)
+    assert all(figure_of(axes).bbox.x0 <= box.x0 < box.x1 <= axes.figure.bbox.x1 for box in boxes)
+    assert len({line.get_marker() for line in axes.lines[1:]}) == 4
+
+
+def test_a_loss_that_blows_up_does_not_flatten_the_descent() -> None:
+    bottom, top = plots.plot_learning_rate_curve(RATES, LOSSES, {}).get_ylim()
+
+    assert LOSSES.max() > 100
+    assert bottom < LOSSES.min() < LOSSES[0] < top < 1
+
+
+def test_a_loss_that_only_rises_or_stays_is_shown_whole() -> None:
+    for losses in ([1.0, 2.0, 4.0], [1.0, 1.0, 1.0], [1.0, 4.0, np.nan]):
+        axes = plots.plot_learning_rate_curve([0.1, 0.2, 0.3], losses, {"valley": 0.1})
+
+        bottom, top = axes.get_ylim()
+        assert bottom < 1.0 <= np.nanmax(losses) < top
+
+
+def test_a_curve_needs_a_finite_loss_for_every_rate() -> None:
+    with pytest.raises(DataError, match="3 rates and 2 losses"):
+        plots.plot_learning_rate_curve([0.1, 0.2, 0.3], [1.0, 2.0], {})
+    with pytest.raises(DataError, match="finite"):
+        plots.plot_learning_rate_curve([0.1, 0.2], [np.nan, np.inf], {})
 
 
 def test_the_roc_curve_states_its_area() -> None:
@@ -131,7 +206,7 @@ def test_importing_the_module_does_not_import_matplotlib() -> None:
 
 
 def test_every_picture_draws_where_it_is_told() -> None:
-    ax = Figure().add_subplot()
+    ax, logarithmic = Figure().add_subplot(), Figure().add_subplot()
     quantities, times = PROBABILITY, np.arange(300).astype("datetime64[h]")
     frame = pd.DataFrame({"train_loss": [3.0, 2.0], "valid_loss": [3.0, 1.5]})
     importance = pd.DataFrame({"importance": [1.0], "standard_deviation": [0.0]}, index=["a"])
@@ -140,6 +215,7 @@ def test_every_picture_draws_where_it_is_told() -> None:
     drawn = [
         plots.plot_history(frame, ax=ax),
         plots.plot_learning_rate([0.1, 0.2], ax=ax),
+        plots.plot_schedule({"one_cycle": one_cycle}, ax=ax),
         plots.plot_predicted(quantities, quantities, ax=ax),
         plots.plot_residuals(quantities, quantities, ax=ax),
         plots.plot_residuals_over_time(times, quantities, quantities, ax=ax),
@@ -151,8 +227,11 @@ def test_every_picture_draws_where_it_is_told() -> None:
         plots.plot_embeddings(vectors, ax=ax),
     ]
 
-    assert len(drawn) == len(plots.__all__)
+    curve = plots.plot_learning_rate_curve([0.1, 0.2], [0.9, 0.8], {}, ax=logarithmic)
+
+    assert len([*drawn, curve]) == len(plots.__all__)
     assert all(axes is ax for axes in drawn)
+    assert curve is logarithmic
 
 
 def test_equal_predictions_still_have_a_picture() -> None:

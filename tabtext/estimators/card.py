@@ -11,7 +11,7 @@ from torch import nn
 
 from tabtext.estimators.network import NetworkOptions
 from tabtext.training.history import History
-from tabtext.training.trainer import TrainingOptions
+from tabtext.training.options import TrainingOptions
 
 __all__ = ["missing_shares", "recipe", "row_counts", "training_card"]
 

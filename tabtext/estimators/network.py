@@ -15,12 +15,13 @@ from tabtext.tabular.encoding import Encoded
 from tabtext.tabular.models import EntityEmbeddingMLP, NumericEmbedding
 from tabtext.tabular.preprocessing import TabularPreprocessor
 from tabtext.training.batches import TensorBatches
-from tabtext.training.callbacks import NoProgress, ProgressBar
 from tabtext.training.history import History
 from tabtext.training.losses import LOSSES
 from tabtext.training.metrics import METRICS
+from tabtext.training.options import TrainingOptions
+from tabtext.training.progress import ProgressBar
 from tabtext.training.targets import Target
-from tabtext.training.trainer import Trainer, TrainingOptions, predict
+from tabtext.training.trainer import Trainer, predict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +134,7 @@ def train(
         lambda raw, codes: row_loss(target.activate(raw), codes),
         options=options,
         score=score,
-        progress=ProgressBar() if show_progress else NoProgress(),
+        callbacks=[ProgressBar()] if show_progress else [],
     )
     return trainer.fit(
         _batches(sample, device, batch_size, shuffle=True),

@@ -11,7 +11,7 @@ from tabtext.estimators.defaults import choose_batch_size, choose_epochs
 from tabtext.estimators.network import NetworkOptions
 from tabtext.tabular.preprocessing import TabularPreprocessor
 from tabtext.training.metrics import METRICS
-from tabtext.training.trainer import TrainingOptions
+from tabtext.training.options import TrainingOptions
 
 __all__ = ["TabularParameters"]
 

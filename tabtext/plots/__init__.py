@@ -12,7 +12,12 @@ from tabtext.plots.classification import (
 )
 from tabtext.plots.features import plot_embeddings, plot_importance
 from tabtext.plots.regression import plot_predicted, plot_residuals, plot_residuals_over_time
-from tabtext.plots.training import plot_history, plot_learning_rate
+from tabtext.plots.training import (
+    plot_history,
+    plot_learning_rate,
+    plot_learning_rate_curve,
+    plot_schedule,
+)
 
 __all__ = [
     "plot_calibration",
@@ -21,9 +26,11 @@ __all__ = [
     "plot_history",
     "plot_importance",
     "plot_learning_rate",
+    "plot_learning_rate_curve",
     "plot_precision_recall",
     "plot_predicted",
     "plot_residuals",
     "plot_residuals_over_time",
     "plot_roc",
+    "plot_schedule",
 ]

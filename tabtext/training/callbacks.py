@@ -1,152 +1,221 @@
-"""What watches a training run: early stopping, and the progress bar."""
+"""What may watch a training run, and the callbacks that choose its weights and its end."""
 
-import sys
-from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
-from tabtext.training.history import Epoch
+from torch import Tensor
+
+from tabtext.errors import ParameterError, did_you_mean
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from tabtext.training.run import Run
 
-__all__ = ["EarlyStopping", "NoProgress", "ProgressBar", "ProgressDisplay"]
+__all__ = ["BestWeights", "Callback", "EarlyStopping", "Monitor", "Snapshots", "TimeBudget"]
 
 
-class EarlyStopping:
-    """Remember the best value of what is monitored, and say when to give up.
+class Callback:
+    """Something that is told of the events of a run; override what is of interest.
+
+    The run is the trainer's own: ``run.history``, ``run.step``, ``run.model`` ... may be read, and
+    ``run.stop(reason)`` ends training after the current step or epoch.
+
+    Examples
+    --------
+    >>> class StopAtOnce(Callback):
+    ...     def step_ended(self, run):
+    ...         run.stop("for an example")
+    """
+
+    first_process_only = False
+    """Whether, of several processes, only the first is told: for what writes or shows."""
+
+    def fit_started(self, run: "Run") -> None:
+        """Training begins, or goes on from a checkpoint."""
+
+    def step_ended(self, run: "Run") -> None:
+        """The weights were updated; ``run.step`` counts the updates so far."""
+
+    def validation_started(self, run: "Run") -> None:
+        """All batches of an epoch were seen, and validation comes next."""
+
+    def epoch_ended(self, run: "Run") -> None:
+        """An epoch is over; ``run.history.epochs[-1]`` is its record."""
+
+    def fit_ended(self, run: "Run") -> None:
+        """Training is over: by its plan, early, or, if not ``run.finished``, by an error."""
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps: nested dicts and lists of JSON values and tensors."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Continue from what a checkpoint kept."""
+
+
+class Monitor:
+    """The number that tells better epochs from worse ones.
 
     Parameters
     ----------
-    patience : int or None
-        Epochs without improvement after which to stop; None: never.
+    name : str
+        ``"valid_loss"`` or a metric.
     greater_is_better : bool
         Which way is up.
 
     Examples
     --------
-    >>> stopping = EarlyStopping(patience=2, greater_is_better=False)
-    >>> [stopping.improves(loss) for loss in (0.5, 0.4, 0.6, 0.41)]
+    >>> monitor = Monitor("valid_loss", greater_is_better=False)
+    >>> [monitor.improves(loss) for loss in (0.5, 0.4, float("nan"), 0.6)]
     [True, True, False, False]
-    >>> stopping.exhausted
-    True
+    >>> monitor.best
+    0.4
     """
 
-    def __init__(self, *, patience: int | None, greater_is_better: bool) -> None:
-        self.patience = patience
+    def __init__(self, name: str, *, greater_is_better: bool) -> None:
+        self.name = name
         self.greater_is_better = greater_is_better
         self.best: float | None = None
-        self._epochs_without = 0
 
     def improves(self, value: float) -> bool:
-        """Note the value of one epoch; return whether it is the best so far. NaN never is."""
+        """Note a value; return whether it is the best so far. NaN never is."""
         if self.best is None:
             better = value == value
         else:
             better = value > self.best if self.greater_is_better else value < self.best
         if better:
             self.best = value
-        self._epochs_without = 0 if better else self._epochs_without + 1
         return better
 
-    @property
-    def exhausted(self) -> bool:
-        """Whether patience has run out."""
-        return self.patience is not None and self._epochs_without >= self.patience
+    def read(self, run: "Run") -> float | None:
+        """Return the value of the last epoch; None without validation.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such metric.
+        """
+        epoch = run.history.epochs[-1]
+        if epoch.valid_loss is None:
+            return None
+        values = {"valid_loss": epoch.valid_loss, **epoch.metrics}
+        if self.name not in values:
+            raise ParameterError(
+                f"monitor={self.name!r} is not measured{did_you_mean(self.name, values)}. "
+                f"Use one of: {', '.join(values)}"
+            )
+        return values[self.name]
 
 
-class ProgressDisplay(Protocol):
-    """What the trainer tells while it works."""
+class BestWeights(Callback):
+    """Keep the weights of the best epoch, and give them to the model at the end.
 
-    def start(self, n_steps: int) -> None:
-        """Training begins, with so many steps at most."""
+    Without validation the last epoch counts.
 
-    def step(self) -> None:
-        """One step is done."""
-
-    def epoch(self, number: int, n_epochs: int, epoch: Epoch) -> None:
-        """One epoch is done."""
-
-    def stop(self) -> None:
-        """Training is over, for good or for bad."""
-
-
-class NoProgress:
-    """Show nothing."""
-
-    def start(self, n_steps: int) -> None:
-        """Show nothing."""
-
-    def step(self) -> None:
-        """Show nothing."""
-
-    def epoch(self, number: int, n_epochs: int, epoch: Epoch) -> None:
-        """Show nothing."""
-
-    def stop(self) -> None:
-        """Show nothing."""
-
-
-class ProgressBar:
-    """A bar with epoch, losses and remaining time on a terminal; a line per epoch elsewhere.
-
-    It refreshes on a clock and looks at no tensor, so training never waits for it.
+    Parameters
+    ----------
+    monitor : Monitor
+        What tells better from worse.
     """
 
-    _SECONDS_BETWEEN_UPDATES = 0.1
+    def __init__(self, monitor: Monitor) -> None:
+        self.monitor = monitor
+        self._best: dict[str, Tensor] = {}
+
+    def epoch_ended(self, run: "Run") -> None:
+        """Copy the weights if they are the best so far."""
+        value = self.monitor.read(run)
+        if value is None or self.monitor.improves(value):
+            run.history.best_epoch = len(run.history.epochs) - 1
+            self._best = {} if value is None else copied_weights(run)
+
+    def fit_ended(self, run: "Run") -> None:
+        """Restore the best weights."""
+        if run.finished and self._best:
+            run.model.load_state_dict(self._best)
+
+    def state(self) -> dict[str, Any]:
+        """The best value and its weights."""
+        return {"best": self.monitor.best, "weights": self._best}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on comparing with the best value so far."""
+        self.monitor.best, self._best = state["best"], state["weights"]
+
+
+class EarlyStopping(Callback):
+    """End training after so many epochs without improvement.
+
+    Parameters
+    ----------
+    monitor : Monitor
+        What should improve; its own one, since it keeps count.
+    patience : int
+        Epochs without improvement.
+    """
+
+    def __init__(self, monitor: Monitor, *, patience: int) -> None:
+        self.monitor = monitor
+        self.patience = patience
+        self._epochs_without = 0
+
+    def epoch_ended(self, run: "Run") -> None:
+        """Count epochs without improvement."""
+        value = self.monitor.read(run)
+        if value is None:
+            return
+        self._epochs_without = 0 if self.monitor.improves(value) else self._epochs_without + 1
+        if self._epochs_without >= self.patience:
+            run.stop(f"no better {self.monitor.name} for {self.patience} epochs")
+
+    def state(self) -> dict[str, Any]:
+        """The best value, and how long ago it was."""
+        return {"best": self.monitor.best, "epochs_without": self._epochs_without}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on counting."""
+        self.monitor.best, self._epochs_without = state["best"], state["epochs_without"]
+
+
+class TimeBudget(Callback):
+    """End training when its time is up; the schedule is annealed by then (see ``Run.position``)."""
+
+    def step_ended(self, run: "Run") -> None:
+        """Look at the clock."""
+        if run.time_share >= 1.0:
+            run.stop(f"max_time={run.options.max_time} is over")
+
+
+class Snapshots(Callback):
+    """Keep the weights at the end of every cycle of a schedule with restarts.
+
+    Each cycle ends in a minimum of its own; their predictions, averaged, are an ensemble for the
+    price of one training.
+
+    References
+    ----------
+    Huang, G. et al. (2017), "Snapshot Ensembles: Train 1, get M for free".
+    """
 
     def __init__(self) -> None:
-        self._bar: Progress | None = None
-        self._steps, self._updated = 0, 0.0
+        self.weights: list[dict[str, Tensor]] = []
+        self._position = 0.0
 
-    def start(self, n_steps: int) -> None:
-        """Open the bar."""
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+    def step_ended(self, run: "Run") -> None:
+        """Copy the weights if a cycle ended with this step."""
+        # With a time budget a step may be more than one of the plan's; expect the next like this.
+        length = max(run.position - self._position, 1.0)
+        self._position = run.position
+        if run.plan.cycle_ends(run.position, run.position + length):
+            self.weights.append(copied_weights(run))
 
-        console = Console(stderr=True)
-        if not console.is_terminal:
-            return
-        self._steps = 0
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-        )
-        self._task = self._bar.add_task("training", total=n_steps)
-        self._bar.start()
+    def state(self) -> dict[str, Any]:
+        """All snapshots so far."""
+        return {"weights": self.weights}
 
-    def step(self) -> None:
-        """Count; now and then, redraw."""
-        self._steps += 1
-        now = monotonic()
-        if self._bar is not None and now - self._updated > self._SECONDS_BETWEEN_UPDATES:
-            self._updated = now
-            self._bar.update(self._task, completed=self._steps)
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on collecting, in the list that the trainer knows."""
+        self.weights[:] = state["weights"]
 
-    def epoch(self, number: int, n_epochs: int, epoch: Epoch) -> None:
-        """Show the losses so far."""
-        losses = {"train": epoch.train_loss, "valid": epoch.valid_loss, **epoch.metrics}
-        shown = "  ".join(f"{name} {x:.4g}" for name, x in losses.items() if x is not None)
-        text = f"epoch {number + 1}/{n_epochs}  {shown}"
-        if self._bar is None:
-            sys.stderr.write(f"{text}  {epoch.seconds:.1f} s\n")
-            sys.stderr.flush()
-        else:
-            self._bar.update(self._task, completed=self._steps, description=text)
 
-    def stop(self) -> None:
-        """Close the bar, leaving its last state on the screen."""
-        if self._bar is not None:
-            self._bar.update(self._task, completed=self._steps)
-            self._bar.stop()
-            self._bar = None
+def copied_weights(run: "Run") -> dict[str, Tensor]:
+    """Return a copy of the model's parameters and buffers."""
+    return {name: tensor.detach().clone() for name, tensor in run.model.state_dict().items()}

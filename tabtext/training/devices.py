@@ -1,5 +1,7 @@
 """Which device a model trains on."""
 
+import os
+
 import torch
 
 from tabtext.errors import ParameterError
@@ -9,6 +11,8 @@ __all__ = ["choose_device"]
 
 def choose_device(name: str = "auto") -> torch.device:
     """Return the named device, or for ``"auto"`` a CUDA GPU where there is one, else the CPU.
+
+    Of several processes that torchrun started, each takes a GPU of its own.
 
     Raises
     ------
@@ -21,7 +25,9 @@ def choose_device(name: str = "auto") -> torch.device:
     device(type='cpu')
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and "LOCAL_RANK" in os.environ:
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         device = torch.device(name)
     except RuntimeError as error:

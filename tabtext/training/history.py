@@ -23,7 +23,7 @@ class Epoch:
     metrics : mapping of str to float
         Metrics on the validation rows.
     learning_rate : float
-        At the last step.
+        At the last step, of the last layer group.
     gradient_norm : float
         Mean norm of the gradient before clipping.
     seconds : float
@@ -60,6 +60,8 @@ class History:
     step_learning_rates: list[float] = field(default_factory=list)
     step_losses: list[float] = field(default_factory=list)
     step_gradient_norms: list[float] = field(default_factory=list)
+    stopped: str | None = None
+    """Why training ended before its plan did."""
 
     def to_frame(self) -> "pd.DataFrame":
         """Return one row per epoch, with the metrics as columns of their own."""

@@ -1,61 +1,40 @@
 """The one training loop, for every model of the library.
 
-It knows tensors, not columns or tokens. Nothing in a step waits for the device: losses and
-gradient norms go into tensors there, and are read once per epoch.
+It knows tensors, not columns or tokens. ``fit`` is the whole loop; each practice that it calls is a
+module of its own beside this one, and ``Run`` holds what changes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from time import perf_counter
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import isfinite
+from time import monotonic
+from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
 
-from tabtext.errors import DataError, ParameterError, did_you_mean
-from tabtext.training.batches import Batch, TensorBatches
-from tabtext.training.callbacks import EarlyStopping, NoProgress, ProgressDisplay
-from tabtext.training.history import Epoch, History
-from tabtext.training.losses import Loss, weighted_mean
-from tabtext.training.optimizers import adamw
-from tabtext.training.schedules import SCHEDULES
+from tabtext.training.averaging import new_average
+from tabtext.training.batches import Batch, Batches
+from tabtext.training.callbacks import (
+    BestWeights,
+    Callback,
+    EarlyStopping,
+    Monitor,
+    Snapshots,
+    TimeBudget,
+)
+from tabtext.training.checkpoint import Checkpoints
+from tabtext.training.history import History
+from tabtext.training.layer_groups import LayerGroups
+from tabtext.training.losses import Loss
+from tabtext.training.nonfinite import diverged
+from tabtext.training.options import TrainingOptions
+from tabtext.training.run import Run
 
-__all__ = ["Trainer", "TrainingOptions"]
+__all__ = ["Trainer", "predict"]
 
 Score = Callable[[Tensor], Mapping[str, float]]
 """Raw outputs on the validation rows, on the CPU -> metrics."""
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How a model is trained."""
-
-    epochs: int = 10
-    learning_rate: float = 2e-3  # peak; the middle of what suits AdamW on networks of this size
-    weight_decay: float = 0.01  # fast.ai's and torch's default; matrices only
-    betas: tuple[float, float] = (0.9, 0.99)  # see optimizers.adamw
-    schedule: Literal["one_cycle", "constant"] = "one_cycle"
-    clip_norm: float | None = 1.0  # a few wild rows would otherwise undo many steps
-    monitor: str = "valid_loss"  # what chooses the best epoch; smoother than most metrics
-    greater_is_better: bool = False  # for the monitor
-    patience: int | None = None  # the one-cycle schedule is best run to its end
-
-    def __post_init__(self) -> None:
-        """Refuse values outside of what each option may take."""
-        rules = {
-            "epochs": self.epochs >= 1,
-            "learning_rate": self.learning_rate > 0,
-            "weight_decay": self.weight_decay >= 0,
-            "clip_norm": self.clip_norm is None or self.clip_norm > 0,
-            "patience": self.patience is None or self.patience >= 1,
-            "schedule": self.schedule in SCHEDULES,
-        }
-        for name, fine in rules.items():
-            if not fine:
-                raise ParameterError(
-                    f"{name}={getattr(self, name)!r} is outside of what it may be"
-                    + (f": one of {', '.join(SCHEDULES)}" if name == "schedule" else "")
-                )
 
 
 class Trainer:
@@ -64,18 +43,30 @@ class Trainer:
     Parameters
     ----------
     model : nn.Module
-        Returns raw outputs ``(rows, outputs)`` for a batch's inputs.
+        Returns raw outputs ``(rows, outputs)`` for a batch's inputs. Its ``layer_groups()``, if it
+        has any, can be frozen and can learn at rates of their own. A module in it that has a method
+        ``extra_loss()`` adds that to the loss of every step, as activation regularisation does.
     loss : callable
         ``(raw, target) -> losses`` of shape ``(rows,)``.
     options : TrainingOptions
         Epochs, rates, schedule and so on.
     score : callable, optional
         Computes metrics from raw outputs on all validation rows.
-    progress : ProgressDisplay
-        What shows how far training is.
+    callbacks : sequence of Callback
+        What else watches: progress, loggers, your own.
+    checkpoints : Checkpoints, optional
+        Where and when to save what a later process needs to go on.
+
+    Attributes
+    ----------
+    groups : LayerGroups
+        ``freeze_to(index)`` and ``unfreeze()`` choose what learns.
+    snapshots : list of dict of str to Tensor
+        Weights at the end of every cycle, with ``snapshots=True``.
 
     Examples
     --------
+    >>> from tabtext.training import TensorBatches
     >>> from tabtext.training.losses import squared_error
     >>> _ = torch.manual_seed(0)
     >>> inputs = torch.randn(64, 3)
@@ -95,23 +86,29 @@ class Trainer:
         *,
         options: TrainingOptions,
         score: Score | None = None,
-        progress: ProgressDisplay | None = None,
+        callbacks: Sequence[Callback] = (),
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self.model = model
         self.loss = loss
         self.options = options
         self.score = score
-        self.progress = progress or NoProgress()
+        self.callbacks = tuple(callbacks)
+        self.checkpoints = checkpoints
+        self.groups = LayerGroups(model, batch_norm_freeze=options.batch_norm_freeze)
+        self.snapshots: list[dict[str, Tensor]] = []
 
-    def fit(self, train: TensorBatches, valid: TensorBatches | None = None) -> History:
+    def fit(self, train: Batches, valid: Batches | None = None, *, resume: bool = False) -> History:
         """Train, and leave the model with the weights of its best epoch.
 
         Parameters
         ----------
-        train : TensorBatches
+        train : Batches
             Rows to learn from.
-        valid : TensorBatches, optional
+        valid : Batches, optional
             Rows to choose the best epoch by; without them the last epoch counts.
+        resume : bool
+            Go on from the newest of ``checkpoints``; from the start if there is none yet.
 
         Returns
         -------
@@ -119,124 +116,220 @@ class Trainer:
 
         Raises
         ------
-        DataError
-            If the loss becomes NaN or infinite; the model keeps its best weights so far.
+        DivergenceError
+            If the loss becomes NaN or infinite; the model has its last good weights.
         ParameterError
-            If the monitor is not among the metrics.
+            If the options do not fit the model, or the monitor is not among the metrics.
+        TrainingInterrupted
+            If a signal ended training; a checkpoint was saved.
         """
-        options = self.options
-        self._optimizer = adamw(
-            self.model,
-            learning_rate=options.learning_rate,
-            weight_decay=options.weight_decay,
-            betas=options.betas,
-        )
-        self._parameters = [p for p in self.model.parameters() if p.requires_grad]
-        history = History()
-        stopping = EarlyStopping(
-            patience=options.patience, greater_is_better=options.greater_is_better
-        )
-        best: dict[str, Tensor] = {}
-        self.progress.start(options.epochs * len(train))
-        try:
-            for number in range(options.epochs):
-                epoch = self._run_epoch(number, train, valid, history)
-                history.epochs.append(epoch)
-                self.progress.epoch(number, options.epochs, epoch)
-                if valid is None or stopping.improves(self._monitored(epoch)):
-                    history.best_epoch = number
-                    best = _copy_weights(self.model) if valid is not None else {}
-                if stopping.exhausted:
-                    break
-        finally:
-            self.progress.stop()
-            if best:
-                self.model.load_state_dict(best)
-            self.model.eval()
-        return history
+        run = Run(self.groups, self.options, train, valid)
+        callbacks = self._callbacks(run)
+        step_callbacks = [c for c in callbacks if type(c).step_ended is not Callback.step_ended]
+        with self._under_way(run, callbacks, resume):
+            while run.epoch < run.plan.n_epochs and not run.stopping:
+                run.begin_epoch()
+                for batch in run.batches_left():
+                    self._step(run, batch)
+                    for callback in step_callbacks:
+                        callback.step_ended(run)
+                    if run.stopping:
+                        break
+                self._end_epoch(run, callbacks)
+        return run.history
 
     def predict(self, inputs: Sequence[Tensor], *, batch_size: int = 8192) -> Tensor:
         """Return raw outputs ``(rows, outputs)`` in evaluation mode, on the inputs' device."""
         return predict(self.model, inputs, batch_size=batch_size)
 
-    def _run_epoch(
-        self, number: int, train: TensorBatches, valid: TensorBatches | None, history: History
-    ) -> Epoch:
-        """One pass over the training rows, then validation."""
-        started = perf_counter()
-        n_steps = len(train)
-        losses = torch.zeros(n_steps, device=train.target.device)
-        norms = torch.zeros(n_steps, device=train.target.device)
-        rates = []
-        self.model.train()
-        for step, batch in enumerate(train):
-            rates.append(self._set_learning_rate(number * n_steps + step, n_steps))
-            losses[step], norms[step] = self._step(batch)
-            self.progress.step()
-        step_losses = losses.tolist()  # here, and only here, the device is waited for
-        trained = perf_counter() - started
-        _require_finite(step_losses, number, self.options)
-        history.step_losses += step_losses
-        history.step_gradient_norms += norms.tolist()
-        history.step_learning_rates += rates
-        valid_loss, metrics = (None, {}) if valid is None else self._validate(valid)
-        return Epoch(
-            train_loss=float(losses.mean()),
-            valid_loss=valid_loss,
-            metrics=metrics,
-            learning_rate=rates[-1],
-            gradient_norm=float(norms.mean()),
-            seconds=perf_counter() - started,
-            rows_per_second=train.n_rows / trained,
-        )
+    # -- one step ----------------------------------------------------------------------------
 
-    def _step(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Forward, backward, clip, update; return loss and gradient norm, still on the device."""
-        raw = self.model(*batch.inputs)
-        loss = weighted_mean(self.loss(raw, batch.target), batch.weight)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves this one untyped
-        norm = self._clip_gradient()
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
-        return loss.detach(), norm
+    def _step(self, run: Run, batch: Batch) -> None:
+        """Forward, backward, clip, update. On a GPU nothing here waits for it."""
+        rate = run.begin_step()
+        loss = self.backward(run, batch)
+        norm = self.clip_gradient(run)
+        if loss.is_cuda:
+            self._update_if_finite(run, loss, norm)
+            run.measured.add(loss, norm, rate)
+        else:
+            self._update(run, batch, float(loss), float(norm), rate)
+        run.optimizer.zero_grad(set_to_none=True)
+        run.step_in_epoch += 1
 
-    def _clip_gradient(self) -> Tensor:
-        """Shorten the gradient to ``clip_norm``; return its norm before that."""
+    def backward(self, run: Run, batch: Batch) -> Tensor:
+        """Send a batch through the network and its gradient back; return the detached loss."""
+
+        def part(rows: Batch, is_last: bool) -> Tensor:
+            # Several processes exchange gradients once, with the last part.
+            distributed = isinstance(run.network, nn.parallel.DistributedDataParallel)
+            if distributed and not is_last:
+                with run.network.no_sync():  # type: ignore[operator]  # it is distributed
+                    return self._backward_part(run, rows, len(rows) / len(batch))
+            return self._backward_part(run, rows, len(rows) / len(batch))
+
+        return run.micro_batches.run(batch, part, restart=run.optimizer.zero_grad)
+
+    def _backward_part(self, run: Run, rows: Batch, share: float) -> Tensor:
+        if run.precision.is_mixed:
+            with run.precision.autocast():
+                raw = run.network(*rows.inputs)
+            raw = raw.float()
+        else:
+            raw = run.network(*rows.inputs)
+        loss: Tensor = rows.mean(self.loss(raw, rows.target))
+        if run.has_extra_losses:
+            loss = loss + share * run.extra_loss() / run.world.size
+        # Processes' gradients are averaged, where the loss of all is the sum of their parts.
+        run.precision.backward(loss if run.world.is_alone else loss * run.world.size)
+        return loss.detach()
+
+    def clip_gradient(self, run: Run) -> Tensor:
+        """Shorten the gradient as the options say; return its norm before that."""
+        run.precision.unscale(run.optimizer)
+        parameters = [p for p in run.model.parameters() if p.grad is not None]
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if self.options.clip_value is not None:
+            nn.utils.clip_grad_value_(parameters, self.options.clip_value)
         limit = self.options.clip_norm
-        gradients = [p.grad for p in self._parameters if p.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
         # On the CPU the norm is at hand, and a gradient that is short enough need not be touched:
         # at batch size 64 that pass over all parameters is a sixth of the step.
         if limit is not None and (norm.is_cuda or norm > limit):
-            nn.utils.clip_grads_with_norm_(self._parameters, limit, norm)
+            nn.utils.clip_grads_with_norm_(parameters, limit, norm)
         return norm
 
-    def _set_learning_rate(self, step: int, steps_per_epoch: int) -> float:
-        """Set the rate of this step, counted over all epochs, in every parameter group."""
-        last = max(self.options.epochs * steps_per_epoch - 1, 1)
-        schedule = SCHEDULES[self.options.schedule]
-        rate = self.options.learning_rate * schedule(step / last)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        return rate
+    def _update(self, run: Run, batch: Batch, loss: float, norm: float, rate: float) -> None:
+        """Step, unless loss or gradient are not finite: then training is over."""
+        # Of several processes only the common gradient is known to all.
+        fine = isfinite(norm) if not run.precision.scales else isfinite(loss)
+        if not fine or (run.world.is_alone and not isfinite(loss)):
+            self._give_up(run, batch, run.step_in_epoch, loss, norm, rate)
+        run.precision.step(run.optimizer)
+        run.measured.add(loss, norm, rate)
+        run.good_buffers.keep()
 
-    def _validate(self, valid: TensorBatches) -> tuple[float, Mapping[str, float]]:
-        """Loss and metrics on all validation rows at once."""
-        raw = self.predict(valid.inputs)
-        loss = weighted_mean(self.loss(raw, valid.target), valid.weight)
-        metrics = {} if self.score is None else self.score(raw.cpu())
-        return float(loss), metrics
+    def _update_if_finite(self, run: Run, loss: Tensor, norm: Tensor) -> None:
+        """Step, unless loss or gradient are not finite; decided on the device, which runs ahead."""
+        if run.precision.scales:
+            run.precision.step(run.optimizer)
+            return
+        # Fused optimizers leave everything as it is where this tensor is 1, as for a scaler.
+        run.optimizer.grad_scale = None  # type: ignore[attr-defined]  # as torch's GradScaler does
+        run.optimizer.found_inf = (~(loss.isfinite() & norm.isfinite())).float()  # type: ignore[attr-defined]
+        run.optimizer.step()
 
-    def _monitored(self, epoch: Epoch) -> float:
-        values = {"valid_loss": epoch.valid_loss, **epoch.metrics}
-        value = values.get(self.options.monitor)
-        if value is None:
-            hint = did_you_mean(self.options.monitor, values)
-            raise ParameterError(
-                f"monitor={self.options.monitor!r} is not measured{hint}. "
-                f"Use one of: {', '.join(values)}"
-            )
-        return value
+    # -- one epoch ---------------------------------------------------------------------------
+
+    def _end_epoch(self, run: Run, callbacks: Sequence[Callback]) -> None:
+        """Read what the steps measured, validate, and tell the callbacks."""
+        run.measured.read()
+        self._require_finite(run)
+        trained_at = monotonic()
+        for callback in callbacks:
+            callback.validation_started(run)
+        valid_loss, metrics = self._validate(run)
+        run.end_epoch(trained_at, valid_loss, metrics)
+        for callback in callbacks:
+            callback.epoch_ended(run)
+
+    def _require_finite(self, run: Run) -> None:
+        """On a GPU, find out after the epoch whether a step had to be left out."""
+        measured = run.measured
+        bad = measured.first_bad_step()
+        if bad is None:
+            run.good_buffers.keep()
+        elif not (run.precision.scales and isfinite(measured.losses[bad])):
+            batch = next(run.train.walk(run.epoch, seed=self.options.seed, start=bad))
+            values = measured.losses[bad], measured.norms[bad], measured.rates[bad]
+            self._give_up(run, batch, bad, *values)
+
+    def _give_up(
+        self, run: Run, batch: Batch, step: int, loss: float, norm: float, rate: float
+    ) -> NoReturn:
+        run.optimizer.zero_grad(set_to_none=True)
+        run.good_buffers.restore()
+        error = diverged(
+            self.model,
+            self.loss,
+            batch,
+            step=step,
+            epoch=run.epoch,
+            loss_value=loss,
+            learning_rate=rate,
+            gradient_norm=norm,
+        )
+        run.good_buffers.restore()  # looking for the cause was a forward pass too
+        raise error
+
+    @torch.inference_mode()
+    def _validate(self, run: Run) -> tuple[float | None, dict[str, float]]:
+        """Loss and metrics on all validation rows; several processes share the work."""
+        if run.valid is None:
+            return None, {}
+        self.model.eval()
+        outputs, losses, weights = [], [], []
+        for number, batch in enumerate(run.valid.walk(0, seed=0)):
+            if number % run.world.size == run.world.rank:
+                with run.precision.autocast():
+                    raw = self.model(*batch.inputs).float()
+                rows = self.loss(raw, batch.target)
+                weight = torch.ones_like(rows) if batch.weight is None else batch.weight
+                outputs.append(raw.cpu())
+                losses.append((rows * weight).sum().double())
+                weights.append(weight.sum().double())
+        totals = torch.stack(
+            [
+                sum(losses, torch.tensor(0.0, device=run.device)),
+                sum(weights, torch.tensor(0.0, device=run.device)),
+            ]
+        )
+        loss, weight_sum = run.world.sum(totals.double()).tolist()
+        metrics = {} if self.score is None else dict(self.score(_all_rows(run, outputs)))
+        return loss / max(weight_sum, 1e-300), metrics
+
+    # -- around the run ----------------------------------------------------------------------
+
+    def _callbacks(self, run: Run) -> list[Callback]:
+        """All callbacks, in the order in which they act.
+
+        Those that read the weights that were validated come before the average, which takes them
+        away; the checkpoint sees the plain weights that training goes on with.
+        """
+        options = self.options
+        way = {"greater_is_better": options.greater_is_better}
+        found: list[Callback] = [BestWeights(Monitor(options.monitor, **way))]
+        if options.patience is not None:
+            monitor = Monitor(options.monitor, **way)
+            found.append(EarlyStopping(monitor, patience=options.patience))
+        if options.max_time is not None:
+            found.append(TimeBudget())
+        if options.snapshots:
+            snapshots = Snapshots()
+            self.snapshots = snapshots.weights
+            found.append(snapshots)
+        if options.averaging is not None:
+            found.append(new_average(options.averaging, Monitor(options.monitor, **way)))
+        found += [c for c in self.callbacks if run.world.is_first or not c.first_process_only]
+        if self.checkpoints is not None:
+            found.append(self.checkpoints)
+        return found
+
+    @contextmanager
+    def _under_way(self, run: Run, callbacks: list[Callback], resume: bool) -> Iterator[None]:
+        """Open and close what lasts as long as the run, however it ends."""
+        try:
+            if self.checkpoints is not None:
+                self.checkpoints.open(run, callbacks, resume=resume)
+            with run.precision.active():
+                for callback in callbacks:
+                    callback.fit_started(run)
+                yield
+            run.finished = True
+        finally:
+            for callback in callbacks:
+                callback.fit_ended(run)
+            self.model.zero_grad(set_to_none=True)
+            self.model.eval()
 
 
 @torch.inference_mode()
@@ -253,16 +346,8 @@ def predict(model: nn.Module, inputs: Sequence[Tensor], *, batch_size: int = 819
     return torch.cat([model(*part) for part in parts])
 
 
-def _copy_weights(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-
-
-def _require_finite(losses: Sequence[float], epoch: int, options: TrainingOptions) -> None:
-    """Stop at the first epoch with a loss that is not a number: nothing would be learned."""
-    for step, loss in enumerate(losses):
-        if loss - loss != 0:  # NaN or infinite
-            raise DataError(
-                f"the training loss became {loss} in epoch {epoch + 1}, step {step + 1}. Lower "
-                f"learning_rate (now {options.learning_rate:g}), clip gradients "
-                f"(clip_norm={options.clip_norm}), or look for extreme values in the data"
-            )
+def _all_rows(run: Run, outputs: list[Tensor]) -> Tensor:
+    """Every process' outputs, batch by batch in their order."""
+    shares = run.world.gather(outputs)
+    n_batches = sum(len(share) for share in shares)
+    return torch.cat([shares[i % len(shares)][i // len(shares)] for i in range(n_batches)])

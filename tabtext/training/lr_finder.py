@@ -1,0 +1,200 @@
+"""The learning-rate finder: a short sweep over rates, after which nothing has changed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from math import isfinite
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from tabtext.errors import DataError, ParameterError
+from tabtext.training.batches import Batch, Batches
+from tabtext.training.optimizers import set_rates
+from tabtext.training.run import Run
+
+if TYPE_CHECKING:
+    from tabtext.training.trainer import Trainer
+
+__all__ = ["LearningRateCurve", "find_learning_rate", "suggestions"]
+
+_MEMORY = 0.98  # of the smoothed loss; fast.ai's
+_DIVERGED = 4.0  # times the smallest smoothed loss; fast.ai's too
+
+
+@dataclass(frozen=True)
+class LearningRateCurve:
+    """What a sweep over learning rates found.
+
+    Parameters
+    ----------
+    rates : tuple of float
+        The rate of every step.
+    losses : tuple of float
+        Its smoothed loss.
+    suggestions : mapping of str to float
+        ``"steep"``: where the loss falls fastest; ``"valley"``: two thirds into its longest fall;
+        ``"minimum/10"``: a tenth of the rate where it is lowest.
+    """
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    suggestions: Mapping[str, float]
+
+    @property
+    def steep(self) -> float:
+        """The suggestion to start with."""
+        return self.suggestions["steep"]
+
+
+def find_learning_rate(
+    trainer: "Trainer",
+    train: Batches,
+    *,
+    lowest: float = 1e-7,
+    highest: float = 10.0,
+    n_steps: int = 100,
+) -> LearningRateCurve:
+    """Raise the rate exponentially from step to step, and see where the loss falls and diverges.
+
+    Model, optimizer, gradients, data order and random generators are afterwards as they were: a
+    training that follows is the same, bit for bit, as one without a sweep.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Whose model, loss and options are used; what is frozen stays frozen.
+    train : Batches
+        Rows to learn from.
+    lowest, highest : float
+        Range of the peak rate; with several layer groups, of the last one's.
+    n_steps : int
+        Steps of the sweep; it ends early when the smoothed loss is four times its minimum.
+
+    Returns
+    -------
+    LearningRateCurve
+
+    Raises
+    ------
+    ParameterError
+        If the range or the number of steps makes no sweep.
+    DataError
+        If the loss is not finite from the start.
+
+    References
+    ----------
+    Smith, L. N. (2017), "Cyclical Learning Rates for Training Neural Networks".
+
+    Examples
+    --------
+    >>> from tabtext.training import TensorBatches, Trainer, TrainingOptions
+    >>> from tabtext.training.losses import squared_error
+    >>> _ = torch.manual_seed(0)
+    >>> rows = torch.randn(512, 3)
+    >>> train = TensorBatches((rows,), rows.sum(1, keepdim=True), batch_size=64, shuffle=True)
+    >>> trainer = Trainer(torch.nn.Linear(3, 1), squared_error, options=TrainingOptions())
+    >>> curve = find_learning_rate(trainer, train)
+    >>> 1e-4 < curve.steep < 1.0
+    True
+    """
+    if not 0 < lowest < highest or n_steps < 10:
+        raise ParameterError(
+            f"{lowest=}, {highest=}, {n_steps=}: rates must rise from above 0, in 10 steps or more"
+        )
+    with _put_back(trainer):
+        run = Run(trainer.groups, trainer.options, train, None)
+        run.begin_epoch()
+        rates = [lowest * (highest / lowest) ** (i / (n_steps - 1)) for i in range(n_steps)]
+        tried: list[float] = []
+        smoothed: list[float] = []
+        average = 0.0
+        for step, (rate, batch) in enumerate(zip(rates, _endless(run), strict=False)):
+            loss = _step(trainer, run, batch, rate)
+            average = _MEMORY * average + (1 - _MEMORY) * loss
+            corrected = average / (1 - _MEMORY ** (step + 1))  # for its start at zero
+            if not isfinite(corrected) or (smoothed and corrected > _DIVERGED * min(smoothed)):
+                break
+            tried.append(rate)
+            smoothed.append(corrected)
+    if len(smoothed) < 3:
+        raise DataError(
+            f"the loss is not finite or diverges from rate {lowest:g} on; lower `lowest`, or look "
+            "for extreme values in the data"
+        )
+    return LearningRateCurve(tuple(tried), tuple(smoothed), suggestions(tried, smoothed))
+
+
+def suggestions(rates: Sequence[float], losses: Sequence[float]) -> dict[str, float]:
+    """Return suggested rates for a smoothed curve.
+
+    Parameters
+    ----------
+    rates, losses : sequence of float
+        At least three steps of a sweep.
+
+    Examples
+    --------
+    >>> losses = [4.0, 3.9, 3.0, 1.0, 0.8, 2.0]
+    >>> {name: f"{rate:g}" for name, rate in suggestions([10**k for k in range(6)], losses).items()}
+    {'steep': '100', 'valley': '100', 'minimum/10': '1000'}
+    """
+    lowest = int(np.argmin(losses))
+    slopes = np.gradient(np.asarray(losses), np.log(rates))[: max(lowest, 1)]
+    first, length = _longest_fall(losses)
+    return {
+        "steep": rates[int(np.argmin(slopes))],
+        "valley": rates[first + length * 2 // 3],
+        "minimum/10": rates[lowest] / 10,
+    }
+
+
+def _longest_fall(losses: Sequence[float]) -> tuple[int, int]:
+    """Start and length of the longest subsequence of falling losses, as fast.ai's ``valley``."""
+    lengths = [1] * len(losses)
+    for end in range(1, len(losses)):
+        shorter = (lengths[i] for i in range(end) if losses[i] > losses[end])
+        lengths[end] = max(shorter, default=0) + 1
+    last = int(np.argmax(lengths))
+    return last - lengths[last] + 1, lengths[last] - 1
+
+
+def _step(trainer: "Trainer", run: Run, batch: Batch, rate: float) -> float:
+    run.begin_step()
+    peak = run.plan.phases[0].rates
+    set_rates(run.optimizer, [own * rate / peak[-1] for own in peak], 1.0, None)
+    loss = float(run.world.sum(trainer.backward(run, batch).double()))
+    trainer.clip_gradient(run)
+    run.precision.step(run.optimizer)
+    run.optimizer.zero_grad(set_to_none=True)
+    return loss
+
+
+def _endless(run: Run) -> Iterator[Batch]:
+    for epoch in count():
+        yield from run.train.walk(epoch, seed=run.options.seed)
+
+
+@contextmanager
+def _put_back(trainer: "Trainer") -> Iterator[None]:
+    """Give the model and all generators back what they had, however the block ends."""
+    model = trainer.model
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    learns = [parameter.requires_grad for parameter in model.parameters()]
+    modes = [module.training for module in model.modules()]
+    first_trained = trainer.groups.first_trained
+    device = next(model.parameters()).device
+    cuda = [device] if device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=cuda):
+            yield
+    finally:
+        model.load_state_dict(state)
+        trainer.groups.first_trained = first_trained
+        for parameter, was in zip(model.parameters(), learns, strict=True):
+            parameter.requires_grad_(was)
+            parameter.grad = None
+        for module, was in zip(model.modules(), modes, strict=True):
+            module.training = was

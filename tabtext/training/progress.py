@@ -1,0 +1,120 @@
+"""What a person sees of a run: a bar on a terminal or in a notebook, a line per epoch elsewhere."""
+
+import sys
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from tabtext.training.callbacks import Callback
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from tabtext.training.run import Run
+
+__all__ = ["ProgressBar"]
+
+_SECONDS_BETWEEN_UPDATES = 0.2
+_MEMORY = 0.98  # of the smoothed loss: about the last fifty steps
+
+
+class ProgressBar(Callback):
+    """Show epoch, step rate, smoothed loss and remaining time.
+
+    It refreshes on a clock, and reads no tensor that is not at hand, so training never waits.
+
+    Parameters
+    ----------
+    console : rich.console.Console, optional
+        Where to draw; default: stderr, or the notebook's output.
+    """
+
+    first_process_only = True
+
+    def __init__(self, console: "Console | None" = None) -> None:
+        self._console = console
+        self._bar: Progress | None = None
+        self._smoothed: float | None = None
+        self._updated = self._started = 0.0
+        self._first_step = 0
+
+    def fit_started(self, run: "Run") -> None:
+        """Open the bar."""
+        self._started, self._first_step = monotonic(), run.step
+        self._smoothed = None
+        self._bar = self._new_bar()
+        if self._bar is not None:
+            self._task = self._bar.add_task("", total=run.plan.n_steps, completed=run.step)
+            self._show(run)
+            self._bar.start()
+
+    def step_ended(self, run: "Run") -> None:
+        """Now and then, redraw."""
+        loss = run.measured.latest
+        if loss is not None:
+            old = self._smoothed
+            self._smoothed = loss if old is None else _MEMORY * old + (1 - _MEMORY) * loss
+        if self._bar is not None and monotonic() - self._updated > _SECONDS_BETWEEN_UPDATES:
+            self._show(run)
+
+    def epoch_ended(self, run: "Run") -> None:
+        """Print what the epoch reached."""
+        epoch = run.history.epochs[-1]
+        values = {"train": epoch.train_loss, "valid": epoch.valid_loss, **epoch.metrics}
+        shown = "  ".join(f"{name} {x:.4g}" for name, x in values.items() if x is not None)
+        number = f"epoch {len(run.history.epochs)}/{run.plan.n_epochs}"
+        line = f"{number}  {shown}  {epoch.seconds:.1f} s"
+        if self._bar is None:
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+        else:
+            self._bar.console.print(line, highlight=False)
+            self._show(run)
+
+    def fit_ended(self, run: "Run") -> None:
+        """Close the bar, leaving its last state on the screen."""
+        if self._bar is not None:
+            self._show(run)
+            self._bar.stop()
+            self._bar = None
+        if run.stopping is not None:
+            sys.stderr.write(f"ended early: {run.stopping}\n")
+
+    def _new_bar(self) -> "Progress | None":
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        console = self._console or Console(stderr=True)
+        if not (console.is_terminal or console.is_jupyter):
+            return None
+        return Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            # A thread of its own would take the interpreter from training at its own times.
+            auto_refresh=False,
+        )
+
+    def _show(self, run: "Run") -> None:
+        if self._bar is None:
+            return
+        now = monotonic()
+        rate = (run.step - self._first_step) / max(now - self._started, 1e-9)
+        loss = "" if self._smoothed is None else f"  loss {self._smoothed:.4g}"
+        epoch = min(run.epoch + 1, run.plan.n_epochs)
+        text = f"epoch {epoch}/{run.plan.n_epochs}{loss}  {rate:.0f} steps/s"
+        # The position, which a time budget moves faster than the steps, tells how much is left.
+        done = run.plan.n_steps if run.finished else max(run.step, int(run.position))
+        self._bar.update(self._task, completed=done, description=text, refresh=True)
+        self._updated = monotonic()

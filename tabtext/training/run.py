@@ -1,0 +1,239 @@
+"""One training run: all that changes while it lasts, and what its callbacks may look at."""
+
+from collections.abc import Iterator
+from time import monotonic
+from typing import Any
+
+import torch
+from torch import nn
+
+from tabtext.training.batches import Batch, Batches
+from tabtext.training.compilation import compiled
+from tabtext.training.distributed import World, join_world
+from tabtext.training.history import Epoch, History
+from tabtext.training.layer_groups import LayerGroups
+from tabtext.training.measurements import Measurements
+from tabtext.training.micro_batches import MicroBatches
+from tabtext.training.nonfinite import LastGoodBuffers
+from tabtext.training.optimizers import build_optimizer, set_rates
+from tabtext.training.options import TrainingOptions, duration
+from tabtext.training.plan import Plan, StepSettings
+from tabtext.training.precision import Precision
+
+__all__ = ["Run"]
+
+
+class Run:
+    """The state of a run. The trainer writes it, callbacks read it.
+
+    Parameters
+    ----------
+    groups : LayerGroups
+        The model and its parts.
+    options : TrainingOptions
+        How to train.
+    train, valid : Batches
+        Rows to learn from; rows to choose the best epoch by, or None.
+
+    Attributes
+    ----------
+    model : nn.Module
+        What is trained.
+    world : World
+        The processes that train together.
+    plan : Plan
+        Phases, rates and schedules over all steps.
+    history : History
+        The record so far.
+    epoch, step_in_epoch : int
+        Epochs that are over, and steps since.
+    position : float
+        Where the schedule stands, in steps.
+    stopping : str or None
+        Why training is about to end.
+    finished : bool
+        Whether it ended without an error.
+    """
+
+    def __init__(
+        self,
+        groups: LayerGroups,
+        options: TrainingOptions,
+        train: Batches,
+        valid: Batches | None,
+    ) -> None:
+        self.groups, self.options = groups, options
+        self.model = groups.model
+        self.device = next(self.model.parameters()).device
+        self.world: World = join_world(self.device)
+        self.train = train if self.world.is_alone else train.shard(self.world.rank, self.world.size)
+        self.valid = valid
+        self.plan = Plan(options, n_groups=len(groups), steps_per_epoch=len(self.train))
+        self.optimizer = build_optimizer(groups.groups, options)
+        self.precision = Precision(options.precision, self.device)
+        self.micro_batches = MicroBatches(options.micro_batch_size, recovers=self.world.is_alone)
+        self.measured = Measurements(self.world)
+        self.history = History()
+        self.good_buffers = LastGoodBuffers(self.model)
+        self.network: nn.Module = self.model  # what forward passes go through
+        self.epoch = self.step_in_epoch = 0
+        self.position = 0.0
+        self.time_share = 0.0
+        self.stopping: str | None = None
+        self.finished = False
+        self._phase: int | None = None
+        self._rates: tuple[float, ...] = ()
+        self._time_limit = None if options.max_time is None else duration(options.max_time)
+        self._started, self._epoch_started = monotonic(), monotonic()
+        self._extra_losses = [m for m in self.model.modules() if hasattr(m, "extra_loss")]
+        if not self.world.is_alone:
+            # Weights are drawn alike and broadcast; dropout must differ from process to process.
+            torch.manual_seed(torch.initial_seed() + self.world.rank)
+
+    # -- where the run is --------------------------------------------------------------------
+
+    @property
+    def step(self) -> int:
+        """Steps so far, over all epochs."""
+        return self.epoch * len(self.train) + self.step_in_epoch
+
+    def elapsed(self) -> float:
+        """Seconds of training so far, those before a resumption included."""
+        return monotonic() - self._started
+
+    def stop(self, reason: str) -> None:
+        """End training after the current step or epoch."""
+        self.stopping = self.history.stopped = reason
+
+    def batches_left(self) -> Iterator[Batch]:
+        """The batches of this epoch that were not seen yet."""
+        return self.train.walk(self.epoch, seed=self.options.seed, start=self.step_in_epoch)
+
+    def trained_modules(self) -> Iterator[nn.Module]:
+        """Modules of the layer groups that are not frozen."""
+        for group in self.groups.groups[self.groups.first_trained :]:
+            yield from group.modules()
+
+    # -- one step ----------------------------------------------------------------------------
+
+    def begin_step(self) -> float:
+        """Set what the plan says for this step; return the learning rate of the last group."""
+        self._look_at_the_clock()
+        settings = self.plan.at(self.position)
+        if settings.phase != self._phase:
+            self._enter_phase(settings)
+        set_rates(self.optimizer, self._rates, settings.factor, settings.momentum)
+        return self._rates[-1] * settings.factor
+
+    def extra_loss(self) -> torch.Tensor | float:
+        """Sum of the terms that modules add to the loss of their last forward pass."""
+        total: torch.Tensor | float = 0.0
+        for module in self._extra_losses:
+            total = total + module.extra_loss()  # type: ignore[operator]  # found by its name
+        return total
+
+    @property
+    def has_extra_losses(self) -> bool:
+        """Whether any module has a term of its own."""
+        return bool(self._extra_losses)
+
+    def _look_at_the_clock(self) -> None:
+        """Without a time budget the schedule follows the steps; with one, whichever is ahead."""
+        self.position = float(self.step)
+        if self._time_limit is not None:
+            self.time_share = self.world.first(self.elapsed() / self._time_limit)
+            self.position = max(self.position, self.time_share * self.plan.n_steps)
+
+    def _enter_phase(self, settings: StepSettings) -> None:
+        phase = self.plan.phases[settings.phase]
+        if phase.freeze_to is not None:
+            self.groups.freeze_to(phase.freeze_to)
+        self._phase, self._rates = settings.phase, phase.rates
+        self.groups.train()
+        self.network = compiled(self.model, self.options.compile, self.device, self.plan.n_steps)
+        if not self.world.is_alone:
+            # Wrapped anew in every phase: it notes which parameters have gradients.
+            self.network = nn.parallel.DistributedDataParallel(self.network)
+
+    # -- one epoch ---------------------------------------------------------------------------
+
+    def begin_epoch(self) -> None:
+        """Put the model into training mode."""
+        self.groups.train()
+        if self.step_in_epoch == 0:
+            self._epoch_started = monotonic()
+
+    def end_epoch(
+        self, trained_at: float, valid_loss: float | None, metrics: dict[str, float]
+    ) -> None:
+        """Write the record of the epoch."""
+        measured, history = self.measured, self.history
+        n_steps = max(len(measured.losses), 1)
+        rows = self.train.n_rows * len(measured.losses) / max(len(self.train), 1)
+        history.step_losses += measured.losses
+        history.step_gradient_norms += measured.norms
+        history.step_learning_rates += measured.rates
+        history.epochs.append(
+            Epoch(
+                train_loss=sum(measured.losses) / n_steps,
+                valid_loss=valid_loss,
+                metrics=metrics,
+                learning_rate=measured.rates[-1],
+                gradient_norm=sum(measured.norms) / n_steps,
+                seconds=monotonic() - self._epoch_started,
+                rows_per_second=rows / max(trained_at - self._epoch_started, 1e-9),
+            )
+        )
+        measured.clear()
+        self.epoch += 1
+        self.step_in_epoch = 0
+
+    # -- checkpoints -------------------------------------------------------------------------
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What must be the same for a checkpoint to be continued."""
+        options = self.options.to_dict()
+        for name in ("max_time", "patience", "compile"):  # these may change midway
+            del options[name]
+        return {
+            "data": self.train.fingerprint(),
+            "processes": self.world.size,
+            "parameters": {name: list(p.shape) for name, p in self.model.named_parameters()},
+            "options": options,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """All that a later process needs to go on; a meeting of all processes."""
+        cuda = [torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else []
+        return {
+            "epoch": self.epoch,
+            "step_in_epoch": self.step_in_epoch,
+            "seconds": self.elapsed(),
+            "epoch_seconds": monotonic() - self._epoch_started,
+            "history": self.history.to_dict(),
+            "measured": self.measured.state(),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "precision": self.precision.state(),
+            "micro_batch_rows": self.micro_batches.rows,
+            "random": self.world.gather([torch.get_rng_state(), *cuda]),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what ``state`` returned."""
+        self.epoch, self.step_in_epoch = state["epoch"], state["step_in_epoch"]
+        self._started = monotonic() - state["seconds"]
+        self._epoch_started = monotonic() - state["epoch_seconds"]
+        self.history = History.from_dict(state["history"])
+        # Whatever ended the earlier process does not end this one.
+        self.history.stopped = None
+        self.measured.load_state(state["measured"])
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.precision.load_state(state["precision"])
+        self.micro_batches.rows = state["micro_batch_rows"]
+        own = state["random"][self.world.rank]
+        torch.set_rng_state(own[0].cpu())
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(own[1].cpu(), self.device)
+        self.good_buffers.keep()
