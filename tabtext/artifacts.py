@@ -26,9 +26,11 @@ from tabtext.errors import ArtifactError, MissingFileError, SaveError
 __all__ = [
     "FORMAT_VERSION",
     "read_config",
+    "read_tensors",
     "read_weights",
     "require_destination",
     "write_artifact",
+    "write_tensors",
 ]
 
 FORMAT_VERSION = 1
@@ -74,8 +76,6 @@ def write_artifact(
     >>> read_config(folder)["estimator"], read_weights(folder)["w"].tolist()
     ('Example', [1.0, 1.0])
     """
-    from safetensors.torch import save as serialise
-
     directory = Path(directory).absolute()
     require_destination(directory)
     try:
@@ -86,9 +86,7 @@ def write_artifact(
     try:
         header = {"format_version": FORMAT_VERSION, "tabtext_version": __version__}
         (temporary / _CONFIG).write_text(json.dumps({**header, **config}, indent=2) + "\n")
-        contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-        # Serialised in memory first: safetensors' own writer reports a full disk as a bare string.
-        (temporary / _WEIGHTS).write_bytes(serialise(contiguous))
+        write_tensors(temporary / _WEIGHTS, weights)
         yield temporary
         # mkdtemp makes private directories; an artifact is as readable as its surroundings.
         temporary.chmod(directory.parent.stat().st_mode & 0o777)
@@ -136,19 +134,32 @@ def read_config(directory: Path) -> dict[str, Any]:
 
 
 def read_weights(directory: Path) -> dict[str, Tensor]:
-    """Read the tensors of an artifact, on the CPU.
+    """Read the weights of an artifact, on the CPU; raises what ``read_tensors`` does."""
+    return read_tensors(Path(directory) / _WEIGHTS)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors as a safetensors file; ``OSError`` if the disk is full."""
+    from safetensors.torch import save
+
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Serialised in memory first: safetensors' own writer reports a full disk as a bare string.
+    path.write_bytes(save(contiguous))
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a safetensors file, on the CPU.
 
     Raises
     ------
     MissingFileError
-        If ``weights.safetensors`` is not there.
+        If the file is not there.
     ArtifactError
         If the file is truncated or damaged.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    path = Path(directory) / _WEIGHTS
     if not path.is_file():
         raise MissingFileError(f"{path} is missing; the saved model is incomplete")
     try:

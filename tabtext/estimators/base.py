@@ -5,41 +5,33 @@ outliers from the training rows, learns the preprocessing, builds the network an
 step is a function of another module; this one only calls them in order.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from tabtext.errors import ArtifactError, DataError, ParameterError
+from tabtext.errors import ArtifactError, ParameterError
 from tabtext.estimators import network, storage
-from tabtext.estimators.card import missing_shares, recipe, row_counts, training_card
+from tabtext.estimators.augmentation import Augmentation
+from tabtext.estimators.fitting import FittingSteps, checkpoints_in
 from tabtext.estimators.importance import permutation_importance
-from tabtext.estimators.inputs import (
-    Sample,
-    combined,
-    drop_missing_targets,
-    read_labelled,
-    read_sample,
-    split_sample,
-)
-from tabtext.estimators.network import EncodedSample, raw_outputs
-from tabtext.estimators.parameters import TabularParameters
+from tabtext.estimators.inputs import read_labelled
 from tabtext.tabular.encoding import Encoded
-from tabtext.tabular.outliers import PruningReport, prune
-from tabtext.tabular.schema import Role
+from tabtext.training.callbacks import Callback
+from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.devices import choose_device
-from tabtext.training.losses import LOSSES, weighted_mean
+from tabtext.training.distributed import first_process_only
+from tabtext.training.losses import weighted_mean
+from tabtext.training.lr_finder import LearningRateCurve
 from tabtext.training.metrics import METRICS
-from tabtext.training.reproducibility import seeded
-from tabtext.training.targets import Target
+from tabtext.training.progress import ProgressBar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +40,7 @@ __all__ = ["TabularEstimator"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TabularEstimator(TabularParameters, ABC):
+class TabularEstimator(FittingSteps):
     """What both tabular estimators do; use ``TabularClassifier`` or ``TabularRegressor``.
 
     Attributes
@@ -65,6 +57,8 @@ class TabularEstimator(TabularParameters, ABC):
         The target columns.
     model_ : EntityEmbeddingMLP
         The network, with the weights of the best epoch.
+    snapshots_ : list of dict of str to Tensor
+        Weights at the end of every cycle, with ``snapshots=True``; predictions are their mean.
     history_ : History
         Losses and metrics of every epoch; ``history_.to_frame()`` is a DataFrame.
     card_ : dict
@@ -85,6 +79,9 @@ class TabularEstimator(TabularParameters, ABC):
         target: str | Sequence[str] | None = None,
         sample_weight: Any = None,
         validation: Any = None,
+        callbacks: Sequence[Callback] = (),
+        checkpoints: str | Path | Checkpoints | None = None,
+        resume: bool | str | Path = False,
     ) -> Self:
         """Learn preprocessing and network from a table.
 
@@ -100,6 +97,14 @@ class TabularEstimator(TabularParameters, ABC):
             Weight of each row of ``X``, finite and not negative.
         validation : table with the target, or pair ``(X, y)``, optional
             Rows to choose the best epoch by; default: a random ``validation_fraction`` of ``X``.
+        callbacks : sequence of Callback
+            What else watches the training, such as ``tabtext.training.CSVLogger``.
+        checkpoints : path or Checkpoints, optional
+            Directory in which the run saves itself every ten minutes, at the end of every epoch,
+            and on Ctrl-C or SIGTERM.
+        resume : bool or path
+            Go on from the newest of ``checkpoints``, in the middle of an epoch if need be; from the
+            start if there is none. A path stands for ``checkpoints=path, resume=True``.
 
         Returns
         -------
@@ -116,47 +121,73 @@ class TabularEstimator(TabularParameters, ABC):
             If a column mixes types, or a target has an unusable type.
         ParameterError
             If an argument is outside the values it may take.
+        DivergenceError
+            If the loss becomes NaN or infinite.
+        SaveError
+            If ``checkpoints`` holds another run and ``resume`` is False.
+        TrainingInterrupted
+            If a signal ended training after a checkpoint was saved.
         """
         self.check_parameters()
         started = perf_counter()
-        given = read_sample(X, y, target=target, sample_weight=sample_weight)
-        sample = drop_missing_targets(given, self.missing_target)
-        self.target_names_ = list(sample.targets)
-        rows, valid_sample = split_sample(
-            sample,
-            validation,
-            fraction=self.validation_fraction,
-            classes=self._classes_of(sample),
-            missing_target=self.missing_target,
-            seed=self.random_state,
+        place, go_on = checkpoints_in(checkpoints, resume)
+        rows = self._prepare(
+            X, y, target=target, sample_weight=sample_weight, validation=validation
         )
-        train_sample, self.pruning_ = self._prune(rows)
-        self.target_ = self._fit_target(sample, train_sample)
-        self.preprocessor_ = self.new_preprocessor()
-        encoded = self.preprocessor_.fit_transform(
-            train_sample.table, targets=sample.targets, weight=sample.weight_column
-        )
-        self._remember_columns()
-        training = self._encode(train_sample, encoded)
-        valid = None if valid_sample is None else self._encode(valid_sample)
-        self._train(training, valid)
+        shown = [ProgressBar()] if self.verbose > 0 else []
+        self._train(rows, callbacks=[*callbacks, *shown], checkpoints=place, resume=go_on)
         self.card_ |= {
-            "rows": row_counts(given, sample, rows, train_sample, valid_sample),
-            "missing": missing_shares(train_sample.table.select(list(self.feature_names_in_))),
+            "rows": rows.counts,
+            "missing": rows.missing,
             "pruning": None if self.pruning_ is None else self.pruning_.to_dict(),
             "seconds": perf_counter() - started,
         }
         return self
 
+    def find_learning_rate(
+        self,
+        X: Any,  # noqa: N803 - scikit-learn's name
+        y: Any = None,
+        *,
+        target: str | Sequence[str] | None = None,
+        sample_weight: Any = None,
+    ) -> LearningRateCurve:
+        """Try rising learning rates on the network that ``fit`` would train.
+
+        The estimator is not changed; a ``fit`` that follows is the same as without.
+
+        Parameters
+        ----------
+        X, y, target, sample_weight
+            As for ``fit``.
+
+        Returns
+        -------
+        LearningRateCurve
+            ``curve.steep`` is the rate to start with; ``tabtext.plots.plot_learning_rate_curve``
+            draws ``curve.rates``, ``curve.losses`` and ``curve.suggestions``.
+        """
+        self.check_parameters()
+        other: Self = clone(self)
+        rows = other._prepare(X, y, target=target, sample_weight=sample_weight, validation=None)
+        return other._sweep(rows)
+
     # -- use ---------------------------------------------------------------------------------
 
-    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803 - scikit-learn's name
+    def predict(
+        self,
+        X: Any,  # noqa: N803 - scikit-learn's name
+        *,
+        augmentation: Augmentation | None = None,
+    ) -> NDArray[Any]:
         """Predict labels or quantities, in the units of the target.
 
         Parameters
         ----------
         X : table of any kind, or path
             Rows with the columns of the fit, in any order.
+        augmentation : Augmentation, optional
+            Predict several noisy copies of every row and take their mean.
 
         Returns
         -------
@@ -167,8 +198,7 @@ class TabularEstimator(TabularParameters, ABC):
         UnknownColumnError, ColumnTypeError
             If a column is not there, or has another type than at the fit.
         """
-        raw = self._raw(X)
-        return self.target_.decode(raw)
+        return self.target_.decode(self._raw(X, augmentation))
 
     def evaluate(
         self,
@@ -195,7 +225,7 @@ class TabularEstimator(TabularParameters, ABC):
         """
         check_is_fitted(self, "model_")
         sample = self._encode(read_labelled(X, y, sample_weight, **self._column_names()))
-        outputs = self.target_.outputs(raw_outputs(self.model_, sample.encoded))
+        outputs = self.target_.outputs(self._raw_of(sample.encoded))
         metrics = METRICS[self.target_.task]
         return {m.name: m.function(sample.truth, outputs, sample.weight) for m in metrics}
 
@@ -235,10 +265,11 @@ class TabularEstimator(TabularParameters, ABC):
         labelled = read_labelled(X, y, None, **self._column_names())
         sample = self._encode(labelled.draw(max_rows, seed=random_state))
         codes = torch.from_numpy(sample.codes)
+        row_loss = self._row_loss()
 
         def loss(encoded: Encoded) -> float:
-            raw = self.target_.activate(raw_outputs(self.model_, encoded))
-            return float(weighted_mean(LOSSES[self._loss_name()](raw, codes), None))
+            raw = self.target_.activate(self._raw_of(encoded))
+            return float(weighted_mean(row_loss(raw, codes), None))
 
         return permutation_importance(
             loss,
@@ -275,13 +306,15 @@ class TabularEstimator(TabularParameters, ABC):
     def save(self, directory: str | Path) -> None:
         """Write the fitted model as an artifact directory: JSON, Arrow and safetensors, no pickle.
 
+        Of several processes that torchrun started, the first one writes.
+
         Raises
         ------
         SaveError
             If the disk is full or the place is taken; nothing half-written is left.
         """
         check_is_fitted(self, "model_")
-        storage.save(self, Path(directory))
+        first_process_only(lambda: storage.save(self, Path(directory)))
 
     @classmethod
     def load(cls, directory: str | Path) -> Self:
@@ -306,93 +339,28 @@ class TabularEstimator(TabularParameters, ABC):
         """Move the network to the device that the parameter ``device`` names."""
         self.model_.to(choose_device(self.device))
 
-    # -- what the estimators differ in -------------------------------------------------------
-
-    @abstractmethod
-    def _fit_target(self, sample: Sample, train_sample: Sample) -> Target:
-        """Learn what the targets are, from all rows or from the training rows."""
-
-    @abstractmethod
-    def _loss_name(self) -> str:
-        """The loss, one of ``tabtext.training.losses.LOSSES``."""
-
-    def _row_weights(self, codes: NDArray[Any]) -> NDArray[np.float32] | None:
-        """Weights of training rows that come on top of the caller's."""
-        del codes
-        return None
-
-    # -- the steps of fit --------------------------------------------------------------------
-
-    def _classes_of(self, sample: Sample) -> NDArray[np.int64] | None:
-        """Class of each row, by which a random split is stratified."""
-        del sample
-        return None
-
-    def _prune(self, sample: Sample) -> tuple[Sample, PruningReport | None]:
-        """Remove outliers from the training rows by the rules that were given."""
-        rules = [self.prune] if isinstance(self.prune, str) else list(self.prune)
-        if not rules:
-            return sample, None
-        kept, report = prune(sample.table, rules)
-        if report.kept < 2:
-            raise DataError(f"pruning leaves {report.kept} training row, too few:\n{report}")
-        return sample.filter(kept), report
-
-    def _remember_columns(self) -> None:
-        self.schema_ = self.preprocessor_.schema_
-        names = self.schema_.names(
-            *(role for role in Role if role not in (Role.TARGET, Role.WEIGHT))
-        )
-        self.feature_names_in_ = np.asarray(names, dtype=object)
-        self.n_features_in_ = len(names)
-
-    def _encode(self, sample: Sample, encoded: Encoded | None = None) -> EncodedSample:
-        """Rows as the network reads them."""
-        if encoded is None:
-            encoded = self.preprocessor_.transform(sample.table)
-        table = sample.target_table
-        codes = self.target_.encode(table)
-        return EncodedSample(encoded, codes, self.target_.truth(table), sample.weight)
-
-    def _train(self, sample: EncodedSample, valid: EncodedSample | None) -> None:
-        """Build and train the network; note the recipe on the card."""
-        n_rows = len(sample.encoded)
-        options = self.training_options(n_rows, self.target_.task)
-        batch_size = self.rows_per_batch(n_rows)
-        device = choose_device(self.device)
-        sample = replace(sample, weight=combined(sample.weight, self._row_weights(sample.codes)))
-        with seeded(self.random_state, device):
-            model = network.build_model(
-                self.network_options(),
-                self.preprocessor_,
-                sample,
-                self.target_.n_outputs,
-                seed=self.random_state,
-            )
-            self.model_ = model.to(device)
-            self.history_ = network.train(
-                self.model_,
-                self.target_,
-                self._loss_name(),
-                sample,
-                valid,
-                options=options,
-                batch_size=batch_size,
-                show_progress=self.verbose > 0,
-            )
-        self.card_ = training_card(
-            self.target_.task,
-            self.model_,
-            self.history_,
-            recipe(options, self.network_options(), loss=self._loss_name(), batch_size=batch_size),
-        )
-
     # -- shared by what uses a fitted model --------------------------------------------------
 
     def _column_names(self) -> dict[str, list[str]]:
         return {"targets": self.target_names_, "features": self.feature_names_in_.tolist()}
 
-    def _raw(self, X: Any) -> Tensor:  # noqa: N803 - scikit-learn's name
+    def _raw(
+        self,
+        X: Any,  # noqa: N803 - scikit-learn's name
+        augmentation: Augmentation | None = None,
+    ) -> Tensor:
         """Raw outputs of the network ``(rows, outputs)`` on the CPU."""
         check_is_fitted(self, "model_")
-        return raw_outputs(self.model_, self.preprocessor_.transform(X))
+        encoded = self.preprocessor_.transform(X)
+        if augmentation is None:
+            return self._raw_of(encoded)
+        copies = augmentation.copies_of(encoded, self.preprocessor_.is_number())
+        return self.target_.combine([self._raw_of(copy) for copy in copies])
+
+    def _raw_of(self, encoded: Encoded) -> Tensor:
+        """Raw outputs for encoded rows: the network's, or the mean of its snapshots'."""
+        if not self.snapshots_:
+            return network.raw_outputs(self.model_, encoded)
+        return self.target_.combine(
+            [network.raw_outputs(self.model_, encoded, weights) for weights in self.snapshots_]
+        )

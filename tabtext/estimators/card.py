@@ -49,7 +49,7 @@ def recipe(
     training: TrainingOptions, network: NetworkOptions, *, loss: str, batch_size: int
 ) -> dict[str, Any]:
     """Return all settings that shaped the training, without those that had nothing to act on."""
-    settings = {**asdict(training), "loss": loss, "batch_size": batch_size, **asdict(network)}
+    settings = {**training.to_dict(), "loss": loss, "batch_size": batch_size, **asdict(network)}
     if network.numeric_embedding != "piecewise_linear":
         del settings["bins"], settings["n_bins"]
     return settings

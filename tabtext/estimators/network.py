@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 
 from tabtext.errors import ParameterError, did_you_mean
 from tabtext.tabular.bins import quantile_bin_edges, tree_bin_edges
 from tabtext.tabular.encoding import Encoded
 from tabtext.tabular.models import EntityEmbeddingMLP, NumericEmbedding
 from tabtext.tabular.preprocessing import TabularPreprocessor
-from tabtext.training.batches import TensorBatches
-from tabtext.training.history import History
-from tabtext.training.losses import LOSSES
+from tabtext.training.batches import Batches, TensorBatches
+from tabtext.training.callbacks import Callback
+from tabtext.training.checkpoint import Checkpoints
+from tabtext.training.losses import Loss
 from tabtext.training.metrics import METRICS
 from tabtext.training.options import TrainingOptions
-from tabtext.training.progress import ProgressBar
+from tabtext.training.streaming import StreamedBatches, fits_on
 from tabtext.training.targets import Target
 from tabtext.training.trainer import Trainer, predict
 
@@ -27,14 +29,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "ROWS_PER_PREDICTION",
     "EncodedSample",
     "NetworkOptions",
+    "batches_of",
     "build_model",
     "embedding_vectors",
     "input_tensors",
+    "new_trainer",
     "raw_outputs",
-    "train",
 ]
+
+ROWS_PER_PREDICTION = 8192
+"""Large enough to fill the processor, small enough for its cache."""
 
 
 @dataclass(frozen=True)
@@ -107,20 +114,17 @@ def build_model(
     )
 
 
-def train(
+def new_trainer(
     model: EntityEmbeddingMLP,
     target: Target,
-    loss: str,
-    sample: EncodedSample,
+    row_loss: Loss,
     valid: EncodedSample | None,
     *,
     options: TrainingOptions,
-    batch_size: int,
-    show_progress: bool,
-) -> History:
-    """Train a model that is on its device already; the model ends with its best weights."""
-    device = next(model.parameters()).device
-    row_loss = LOSSES[loss]
+    callbacks: Sequence[Callback] = (),
+    checkpoints: Checkpoints | None = None,
+) -> Trainer:
+    """What trains a model that is on its device already, and measures it in the user's units."""
 
     def score(raw: Tensor) -> dict[str, float]:
         if valid is None:
@@ -129,17 +133,35 @@ def train(
         metrics = METRICS[target.task]
         return {m.name: m.function(valid.truth, outputs, valid.weight) for m in metrics}
 
-    trainer = Trainer(
+    return Trainer(
         model,
         lambda raw, codes: row_loss(target.activate(raw), codes),
         options=options,
         score=score,
-        callbacks=[ProgressBar()] if show_progress else [],
+        callbacks=callbacks,
+        checkpoints=checkpoints,
     )
-    return trainer.fit(
-        _batches(sample, device, batch_size, shuffle=True),
-        None if valid is None else _batches(valid, device, batch_size, shuffle=False),
+
+
+def batches_of(
+    sample: EncodedSample, model: nn.Module, batch_size: int, *, shuffle: bool = False
+) -> Batches:
+    """Rows as batches on the model's device; streamed there if its memory does not hold them."""
+    device = next(model.parameters()).device
+    weight = None if sample.weight is None else torch.from_numpy(sample.weight)
+    inputs = input_tensors(sample.encoded, torch.device("cpu"))
+    target = torch.from_numpy(sample.codes)
+    given = [*inputs, target] if weight is None else [*inputs, target, weight]
+    stays = fits_on(device, *given)
+    place = device if stays else torch.device("cpu")
+    batches = TensorBatches(
+        tuple(tensor.to(place) for tensor in inputs),
+        target.to(place),
+        None if weight is None else weight.to(place),
+        batch_size=batch_size,
+        shuffle=shuffle,
     )
+    return batches if stays else StreamedBatches(batches, device)
 
 
 def input_tensors(encoded: Encoded, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -150,10 +172,22 @@ def input_tensors(encoded: Encoded, device: torch.device) -> tuple[Tensor, Tenso
     )
 
 
-def raw_outputs(model: EntityEmbeddingMLP, encoded: Encoded) -> Tensor:
-    """Raw outputs ``(rows, outputs)`` on the CPU."""
+def raw_outputs(
+    model: EntityEmbeddingMLP, encoded: Encoded, weights: Mapping[str, Tensor] | None = None
+) -> Tensor:
+    """Raw outputs ``(rows, outputs)`` on the CPU; with other weights than the model's own if given.
+
+    The model is not changed by other weights, so that several threads may predict at once.
+    """
     device = next(model.parameters()).device
-    return predict(model, input_tensors(encoded, device)).cpu()
+    inputs = input_tensors(encoded, device)
+    if weights is None:
+        return predict(model, inputs).cpu()
+    model.eval()
+    placed = {name: tensor.to(device) for name, tensor in weights.items()}
+    with torch.inference_mode():
+        parts = zip(*(torch.split(t, ROWS_PER_PREDICTION) for t in inputs), strict=True)
+        return torch.cat([functional_call(model, placed, part) for part in parts]).cpu()
 
 
 def embedding_vectors(
@@ -175,19 +209,6 @@ def embedding_vectors(
     position = preprocessor.categorical_names_.index(column)
     vectors = tables.table(position).detach().cpu().numpy()
     return pd.DataFrame(vectors.copy(), index=pd.Index(labels, name=column, dtype=object))
-
-
-def _batches(
-    sample: EncodedSample, device: torch.device, batch_size: int, *, shuffle: bool
-) -> TensorBatches:
-    weight = None if sample.weight is None else torch.from_numpy(sample.weight).to(device)
-    return TensorBatches(
-        input_tensors(sample.encoded, device),
-        torch.from_numpy(sample.codes).to(device),
-        weight,
-        batch_size=batch_size,
-        shuffle=shuffle,
-    )
 
 
 def _bin_edges(

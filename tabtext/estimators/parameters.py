@@ -1,17 +1,18 @@
 """What a user can set, and the options of each stage that follow from it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from sklearn.base import BaseEstimator
 
-from tabtext.errors import ParameterError
+from tabtext.errors import ParameterError, did_you_mean
 from tabtext.estimators.defaults import choose_batch_size, choose_epochs
 from tabtext.estimators.network import NetworkOptions
 from tabtext.tabular.preprocessing import TabularPreprocessor
 from tabtext.training.metrics import METRICS
 from tabtext.training.options import TrainingOptions
+from tabtext.training.schedules import Schedule, nearest_whole_cycles, restarts_of
 
 __all__ = ["TabularParameters"]
 
@@ -68,12 +69,28 @@ class TabularParameters(BaseEstimator):
         Passes over the training rows; ``"auto"`` depends on their number (see ``defaults``).
     batch_size : int or "auto"
         Rows per step; ``"auto"`` depends on their number (see ``defaults``).
-    learning_rate : float
-        Peak of the one-cycle schedule.
+    learning_rate : float or tuple of float
+        Peak of the schedule; ``(low, high)`` spreads it over the network's layer groups, a longer
+        tuple gives every group its own.
+    schedule : str or callable
+        How the rate moves: ``"one_cycle"``, ``"sgdr_doubling"``, ``"constant"`` ..., all in
+        ``tabtext.training.schedules``, or a function of progress.
     weight_decay : float
         Decoupled; not on biases, norms and embeddings.
     clip_norm : float or None
         Largest global norm of the gradient.
+    averaging : {"ema", "swa", "nt_asgd"} or None
+        Which average of the weights is validated and kept.
+    snapshots : bool
+        Keep the weights at the end of every cycle of an ``"sgdr"`` schedule, and predict with the
+        mean of all.
+    precision : {"auto", "fp32", "tf32", "bf16", "fp16"}
+        Number format of training; see ``tabtext.training.precision``.
+    max_time : float, str or None
+        Seconds, or text such as ``"10min"``, within which the schedule runs to its end.
+    training : mapping, optional
+        Further fields of ``tabtext.training.TrainingOptions`` by name, such as
+        ``{"optimizer": "sgd", "group_ratio": 3}``.
     monitor : str
         What chooses the best epoch, and when patience runs out: ``"valid_loss"`` or a metric.
     patience : int or None
@@ -114,6 +131,12 @@ class TabularParameters(BaseEstimator):
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     clip_norm: float | None = 1.0
+    schedule: str | Schedule = "one_cycle"
+    averaging: Literal["ema", "swa", "nt_asgd"] | None = None
+    snapshots: bool = False
+    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = "auto"
+    max_time: float | str | None = None
+    training: Mapping[str, Any] | None = None
     monitor: str = "valid_loss"
     patience: int | None = None
     validation_fraction: float = 0.1
@@ -168,17 +191,54 @@ class TabularParameters(BaseEstimator):
 
     def training_options(self, n_rows: int, task: str) -> TrainingOptions:
         """How to train on so many rows."""
+        further = dict(self.training or {})
+        _check_further(further)
         upwards = {metric.name for metric in METRICS[task] if metric.greater_is_better}
         return TrainingOptions(
-            epochs=choose_epochs(n_rows) if self.epochs == "auto" else self.epochs,
+            epochs=self._epochs(n_rows, further),
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             clip_norm=self.clip_norm,
             monitor=self.monitor,
             greater_is_better=self.monitor in upwards,
             patience=self.patience,
+            schedule=self.schedule,
+            averaging=self.averaging,
+            snapshots=self.snapshots,
+            precision=self.precision,
+            max_time=self.max_time,
+            seed=self.random_state,
+            **further,
         )
+
+    def _epochs(self, n_rows: int, further: Mapping[str, Any]) -> int:
+        """The number that was given; else one for so many rows, with whole cycles of restarts."""
+        if self.epochs != "auto":
+            return self.epochs
+        cycles = {name: further[name] for name in ("cycle_len", "cycle_mult") if name in further}
+        restarts = None if callable(self.schedule) else restarts_of(self.schedule, **cycles)
+        epochs = choose_epochs(n_rows)
+        if restarts is None:
+            return epochs
+        return nearest_whole_cycles(epochs, cycle_len=restarts[0], cycle_mult=restarts[1])
 
     def rows_per_batch(self, n_rows: int) -> int:
         """The batch size for so many training rows."""
         return choose_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
+
+
+def _check_further(further: Mapping[str, Any]) -> None:
+    """Raise ``ParameterError`` for what is no training option, or has a parameter of its own."""
+    known = {field.name for field in fields(TrainingOptions)}
+    own = {field.name for field in fields(TabularParameters)}
+    for name in further:
+        if name in own or name in ("greater_is_better", "seed"):
+            raise ParameterError(
+                f"training={{{name!r}: ...}}: this one follows from the estimator's parameters; "
+                f"set {'random_state' if name == 'seed' else name} there"
+            )
+        if name not in known:
+            raise ParameterError(
+                f"training={{{name!r}: ...}} is no training option"
+                f"{did_you_mean(name, known - own)}. They are: {', '.join(sorted(known - own))}"
+            )

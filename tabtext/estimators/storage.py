@@ -1,18 +1,27 @@
 """Fitted estimators to artifact directories, and back."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from torch import Tensor
 
-from tabtext.artifacts import read_config, read_weights, write_artifact
+from tabtext.artifacts import (
+    read_config,
+    read_tensors,
+    read_weights,
+    write_artifact,
+    write_tensors,
+)
 from tabtext.errors import ArtifactError, TabTextError
 from tabtext.tabular.models import EntityEmbeddingMLP
 from tabtext.tabular.outliers import PruningReport
 from tabtext.tabular.preprocessing import TabularPreprocessor
 from tabtext.training.history import History
+from tabtext.training.options import Phase
 from tabtext.training.targets import target_from_dict
 
 if TYPE_CHECKING:
@@ -21,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["load", "save"]
 
 _PREPROCESSOR = "preprocessor"
+_SNAPSHOTS = "snapshots.safetensors"
 
 
 def save(estimator: "TabularEstimator", directory: Path) -> None:
@@ -39,6 +49,8 @@ def save(estimator: "TabularEstimator", directory: Path) -> None:
     weights = estimator.model_.state_dict()
     with write_artifact(directory, _plain(config), weights) as temporary:
         estimator.preprocessor_.save(temporary / _PREPROCESSOR)
+        if estimator.snapshots_:
+            write_tensors(temporary / _SNAPSHOTS, _numbered(estimator.snapshots_))
 
 
 def load(directory: str | Path) -> "TabularEstimator":
@@ -77,6 +89,8 @@ def load(directory: str | Path) -> "TabularEstimator":
         estimator.card_ = dict(config["card"])
         pruning = config["card"]["pruning"]
         estimator.pruning_ = None if pruning is None else PruningReport.from_dict(pruning)
+        snapshots = directory / _SNAPSHOTS
+        estimator.snapshots_ = _by_number(read_tensors(snapshots)) if snapshots.exists() else []
         model = EntityEmbeddingMLP.from_config(config["model"])
         model.load_state_dict(weights)
         estimator.model_ = model.eval()
@@ -101,10 +115,39 @@ def _new_estimator(config: Mapping[str, Any]) -> "TabularEstimator":
             f"the model is a {name!r}, which this version of tabtext does not know; "
             f"it knows {', '.join(classes)}"
         )
-    # JSON has no tuples, and what was a sequence is one again.
-    given: dict[str, Any] = config["parameters"]
-    given = {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
+    given: dict[str, Any] = _with_tuples(config["parameters"])
+    training = given.get("training")
+    if training and "phases" in training:
+        training["phases"] = tuple(Phase(**phase) for phase in training["phases"])
     return classes[name](**given)
+
+
+def _with_tuples(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no tuples, and what was a sequence is one again."""
+    found: dict[str, Any] = {}
+    for key, value in parameters.items():
+        if isinstance(value, Mapping):
+            found[key] = _with_tuples(value)
+        else:
+            found[key] = tuple(value) if isinstance(value, list) else value
+    return found
+
+
+def _numbered(snapshots: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """All snapshots' tensors in one mapping: ``3/head.weight``."""
+    return {
+        f"{number}/{name}": tensor
+        for number, weights in enumerate(snapshots)
+        for name, tensor in weights.items()
+    }
+
+
+def _by_number(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+    found: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, _, rest = name.partition("/")
+        found.setdefault(int(number), {})[rest] = tensor
+    return [found[number] for number in sorted(found)]
 
 
 def _plain(value: Any) -> Any:
@@ -119,4 +162,8 @@ def _plain(value: Any) -> Any:
         return [_plain(entry) for entry in value]
     if hasattr(value, "to_dict"):  # a pruning rule
         return _plain(value.to_dict())
+    if isinstance(value, Phase):
+        return _plain(asdict(value))
+    if callable(value):  # a schedule of the user's own; its code is not saved
+        return getattr(value, "__name__", type(value).__name__)
     return value

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 
 from tabtext.errors import ParameterError
+from tabtext.estimators.augmentation import Augmentation
 from tabtext.estimators.base import TabularEstimator
 from tabtext.estimators.inputs import Sample
+from tabtext.training.losses import Loss, make_loss
 from tabtext.training.targets import (
     ClassificationTarget,
     ClassWeight,
@@ -26,6 +28,7 @@ _REGRESSION_LOSSES = {
     "mse": "squared_error",
     "mae": "absolute_error",
     "huber": "huber",
+    "quantile": "pinball",
 }
 
 
@@ -40,8 +43,11 @@ class TabularRegressor(RegressorMixin, TabularEstimator):
         should count relative to the value. Predictions are transformed back.
     y_range : pair of float, optional
         Bounds that predictions stay inside of, by a scaled sigmoid.
-    loss : {"mse", "mae", "huber"}
-        Squared, absolute, or squared near zero and absolute beyond.
+    loss : {"mse", "mae", "huber", "quantile"}
+        Squared, absolute, squared near zero and absolute beyond, or the pinball loss, with which
+        predictions are the conditional ``quantile`` of the target.
+    quantile : float
+        For ``loss="quantile"``.
     **parameters
         All further parameters are those of ``tabtext.estimators.parameters.TabularParameters``.
 
@@ -59,7 +65,8 @@ class TabularRegressor(RegressorMixin, TabularEstimator):
 
     target_transform: Transform = "standard"
     y_range: tuple[float, float] | None = None
-    loss: Literal["mse", "mae", "huber"] = "mse"
+    loss: Literal["mse", "mae", "huber", "quantile"] = "mse"
+    quantile: float = 0.5
 
     def predict_table(self, X: Any, *, probabilities: bool = False) -> pa.Table:  # noqa: N803
         """Return predictions as an Arrow table with the names of the targets.
@@ -89,6 +96,9 @@ class TabularRegressor(RegressorMixin, TabularEstimator):
             )
         return _REGRESSION_LOSSES[self.loss]
 
+    def _row_loss(self) -> Loss:
+        return make_loss(self._loss_name(), quantile=self.quantile)
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class TabularClassifier(ClassifierMixin, TabularEstimator):
@@ -99,6 +109,9 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
 
     Parameters
     ----------
+    label_smoothing : float
+        Share of every target that is spread over all classes, so that no logit has to grow without
+        bound; for a single target column.
     class_weight : "balanced", mapping of class to weight, or None
         How much rows of each class count in training, times their sample weight. ``"balanced"``
         gives rare classes the same total weight as frequent ones.
@@ -122,6 +135,7 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
     True
     """
 
+    label_smoothing: float = 0.0
     class_weight: ClassWeight = None
 
     @property
@@ -133,13 +147,20 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
             return np.asarray(target.classes)
         return [np.array([0, 1]) for _ in self.target_names_]
 
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803 - scikit-learn's name
+    def predict_proba(
+        self,
+        X: Any,  # noqa: N803 - scikit-learn's name
+        *,
+        augmentation: Augmentation | None = None,
+    ) -> NDArray[np.float64]:
         """Return probabilities.
 
         Parameters
         ----------
         X : table of any kind, or path
             Rows with the columns of the fit, in any order.
+        augmentation : Augmentation, optional
+            Predict several noisy copies of every row and take their mean.
 
         Returns
         -------
@@ -147,8 +168,7 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
             In the order of ``classes_``, summing to 1; with several labels of shape
             ``(rows, labels)``, each the probability that the label holds.
         """
-        raw = self._raw(X)
-        return self.target_.outputs(raw)
+        return self.target_.outputs(self._raw(X, augmentation))
 
     def predict_table(self, X: Any, *, probabilities: bool = False) -> pa.Table:  # noqa: N803
         """Return predictions as an Arrow table.
@@ -178,6 +198,9 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
 
     def _loss_name(self) -> str:
         return self.target_.loss
+
+    def _row_loss(self) -> Loss:
+        return make_loss(self._loss_name(), label_smoothing=self.label_smoothing)
 
     def _classes_of(self, sample: Sample) -> NDArray[np.int64] | None:
         if len(sample.targets) > 1:

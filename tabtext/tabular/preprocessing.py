@@ -240,6 +240,12 @@ class TabularPreprocessor(BaseEstimator):
             found[sources[continuous.name]][1].extend(slot)
         return found
 
+    def is_number(self) -> NDArray[np.bool_]:
+        """Return which columns of ``Encoded.continuous`` are values, not indicators of gaps."""
+        check_is_fitted(self, "schema_")
+        slots = continuous_slots(self.continuous_encoders_)
+        return np.array([place == slot[0] for slot in slots for place in slot], bool)
+
     # -- disk --------------------------------------------------------------------------------
 
     def save(self, directory: str | Path) -> None:

@@ -6,7 +6,7 @@ after it. Where there is one process, everything here does nothing.
 
 import atexit
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["World", "is_first_process", "join_world"]
+__all__ = ["World", "first_process_only", "is_first_process", "join_world"]
 
 T = TypeVar("T")
 
@@ -115,6 +115,14 @@ def join_world(device: torch.device) -> World:
 def is_first_process() -> bool:
     """Return whether this process, of those that torchrun started, may write files."""
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def first_process_only(work: Callable[[], None]) -> None:
+    """Do something in the first process, while the others wait for it."""
+    if is_first_process():
+        work()
+    if dist.is_available() and dist.is_initialized():
+        dist.barrier()
 
 
 def _leave() -> None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import log
 from typing import Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -31,7 +33,6 @@ class ClassificationTarget:
 
     Examples
     --------
-    >>> import torch
     >>> table = pa.table({"State": ["HE", "BY", "HE"]})
     >>> target = ClassificationTarget.fit(table)
     >>> target.encode(table)
@@ -102,6 +103,11 @@ class ClassificationTarget:
     def activate(self, raw: Tensor) -> Tensor:
         """What the loss compares with encoded targets: the logits themselves."""
         return raw
+
+    def combine(self, raws: Sequence[Tensor]) -> Tensor:
+        """Raw outputs whose probabilities are the mean of several predictions'."""
+        probabilities = [raw.double().log_softmax(dim=1) for raw in raws]
+        return torch.stack(probabilities).logsumexp(dim=0) - log(len(raws))
 
     def outputs(self, raw: Tensor) -> NDArray[np.float64]:
         """Probabilities ``(rows, classes)`` that sum to 1."""
@@ -206,6 +212,10 @@ class MultilabelTarget:
     def activate(self, raw: Tensor) -> Tensor:
         """What the loss compares with encoded targets: the logits themselves."""
         return raw
+
+    def combine(self, raws: Sequence[Tensor]) -> Tensor:
+        """Raw outputs whose probabilities are the mean of several predictions'."""
+        return torch.stack([raw.double().sigmoid() for raw in raws]).mean(dim=0).logit()
 
     def outputs(self, raw: Tensor) -> NDArray[np.float64]:
         """Probabilities of yes ``(rows, labels)``."""

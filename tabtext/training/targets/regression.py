@@ -125,6 +125,10 @@ class RegressionTarget:
         width = torch.as_tensor(high - low, dtype=raw.dtype, device=raw.device)
         return start + width * raw.sigmoid()
 
+    def combine(self, raws: Sequence[Tensor]) -> Tensor:
+        """Mean of several predictions' raw outputs: after a logarithm, a geometric mean."""
+        return torch.stack([raw.double() for raw in raws]).mean(dim=0)
+
     def outputs(self, raw: Tensor) -> NDArray[np.float64]:
         """Quantities in the user's units ``(rows, columns)``."""
         values = self.activate(raw.double()).numpy() * np.array(self.scale) + np.array(self.center)
