@@ -5,6 +5,9 @@ Only typer is imported at the top; the heavy libraries load inside the commands,
 """
 
 import json
+import os
+import shlex
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tabtext.errors import ParameterError, TabTextError, TabTextWarning
+from tabtext.errors import ParameterError, TabTextError, TabTextWarning, TrainingInterrupted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,14 +71,31 @@ def fit(
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows per step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="one_cycle, sgdr_doubling, cosine, constant ...")
+    ] = None,
+    averaging: Annotated[
+        str | None, typer.Option(help="Average of the weights: ema, swa or nt_asgd.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, fp32, tf32, bf16 or fp16.")] = None,
+    max_time: Annotated[
+        str | None, typer.Option(help="Training ends, annealed, within this: 90s, 10min, 2h.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted fit was.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
-    """Fit a model on DATA and save it."""
+    """Fit a model on DATA and save it.
+
+    While it trains, checkpoints are kept in OUT.checkpoints; Ctrl-C and SIGTERM save one too.
+    """
     from tabtext.artifacts import require_destination
     from tabtext.estimators import TabularClassifier, TabularRegressor
     from tabtext.tables import read_table, require_columns
+    from tabtext.training import Checkpoints
 
     require_destination(out)  # before the work, not after it
     table = read_table(data)
@@ -83,7 +103,15 @@ def fit(
     if task is Task.AUTO:
         task = _guess_task(table, target)
         _say(f"task: {task} (judged by the target; --task overrides)")
-    chosen = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    chosen = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "schedule": schedule,
+        "averaging": averaging,
+        "precision": precision,
+        "max_time": max_time,
+    }
     estimator_class = TabularClassifier if task is Task.CLASSIFICATION else TabularRegressor
     model = estimator_class(
         roles=_parse_roles(role or []),
@@ -96,8 +124,23 @@ def fit(
     model.set_params(**{name: value for name, value in chosen.items() if value is not None})
     validation = None if valid is None else read_table(valid)
     target_names = target[0] if len(target) == 1 else target
-    model.fit(table, target=target_names, sample_weight=weight, validation=validation)
+    checkpoints = Checkpoints(
+        out.with_name(f"{out.name}.checkpoints"), how_to_resume=_command_to_resume()
+    )
+    try:
+        model.fit(
+            table,
+            target=target_names,
+            sample_weight=weight,
+            validation=validation,
+            checkpoints=checkpoints,
+            resume=resume,
+        )
+    except TrainingInterrupted as interruption:  # here, because typer swallows a KeyboardInterrupt
+        _say(f"\n{interruption}")
+        raise typer.Exit(128 + interruption.signal_number) from None  # as shells count signals
     model.save(out)
+    _remove(checkpoints.directory)
     _say(f"model: {out}")
     _print_metrics(model.card_["metrics"], title="validation")
 
@@ -229,6 +272,8 @@ def _print_metrics(metrics: dict[str, float], *, title: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    if not _is_first_process():
+        return
     table = Table(title=title, title_justify="left")
     table.add_column("metric")
     table.add_column("value", justify="right")
@@ -237,9 +282,29 @@ def _print_metrics(metrics: dict[str, float], *, title: str) -> None:
     Console().print(table)
 
 
+def _command_to_resume() -> str:
+    """The command of this process, with ``--resume``."""
+    command = shlex.join(["tabtext", *sys.argv[1:]])
+    if (size := int(os.environ.get("WORLD_SIZE", "1"))) > 1:
+        command = f"torchrun --nproc-per-node={size} -m {command}"
+    return command if "--resume" in sys.argv else f"{command} --resume"
+
+
+def _remove(directory: Path) -> None:
+    """Delete a directory that is of no more use, once and for all processes."""
+    if _is_first_process():
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _is_first_process() -> bool:
+    # torchrun says so in the environment; asking torch would load it for every command.
+    return os.environ.get("RANK", "0") == "0"
+
+
 def _say(text: str) -> None:
     """A line for the person, on stderr, so that stdout stays free for data."""
-    typer.echo(text, err=True)
+    if _is_first_process():
+        typer.echo(text, err=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ weights, so they are computed anew for the average, from training rows.
 """
 
 from itertools import islice
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -68,12 +69,11 @@ class WeightAverage(Callback):
 
     def epoch_ended(self, run: "Run") -> None:
         """Put the plain weights back, for training to go on."""
-        is_last = run.stopping is not None or run.epoch == run.plan.n_epochs
-        if self._plain is not None and not is_last:
-            for tensor, plain in zip(
-                [*_weights(run.model), *run.model.buffers()], self._plain, strict=True
-            ):
-                tensor.copy_(plain)
+        if self._plain is None:
+            return
+        state = [*_weights(run.model), *run.model.buffers()]
+        for tensor, plain in zip(state, self._plain, strict=True):
+            tensor.copy_(plain)
         self._plain = None
 
     def state(self) -> dict[str, Any]:
@@ -182,7 +182,7 @@ class TriggeredAverage(WeightAverage):
         value = self.monitor.read(run)
         if value is None or self.triggered:
             return
-        older = self._values[: -self.non_monotone_interval]
+        older = [v for v in self._values[: -self.non_monotone_interval] if not isnan(v)]
         self._values.append(-value if self.monitor.greater_is_better else value)
         self.triggered = bool(older) and self._values[-1] > min(older)
 
@@ -210,7 +210,8 @@ def recompute_batch_norm(run: "Run", *, n_batches: int = _BATCHES_FOR_STATISTICS
     Parameters
     ----------
     run : Run
-        Its model's batch norms are changed, unless they are frozen; it has none: nothing is done.
+        Its model's batch norms are changed, unless they are asleep because they are frozen; has it
+        none, nothing is done.
     n_batches : int
         At most so many batches; more would cost an epoch and change little.
 
@@ -220,8 +221,8 @@ def recompute_batch_norm(run: "Run", *, n_batches: int = _BATCHES_FOR_STATISTICS
     """
     norms = [
         module
-        for module in run.trained_modules()
-        if isinstance(module, _BatchNorm) and module.track_running_stats
+        for module in run.model.modules()
+        if isinstance(module, _BatchNorm) and module.training and module.track_running_stats
     ]
     if not norms:
         return

@@ -108,7 +108,8 @@ class Monitor:
 class BestWeights(Callback):
     """Keep the weights of the best epoch, and give them to the model at the end.
 
-    Without validation the last epoch counts.
+    Without validation, or as long as it gives nothing but NaN, the last epoch counts. Its weights
+    are copied all the same: with an average, those of training are others.
 
     Parameters
     ----------
@@ -123,9 +124,9 @@ class BestWeights(Callback):
     def epoch_ended(self, run: "Run") -> None:
         """Copy the weights if they are the best so far."""
         value = self.monitor.read(run)
-        if value is None or self.monitor.improves(value):
+        if value is None or self.monitor.improves(value) or self.monitor.best is None:
             run.history.best_epoch = len(run.history.epochs) - 1
-            self._best = {} if value is None else copied_weights(run)
+            self._best = copied_weights(run)
 
     def fit_ended(self, run: "Run") -> None:
         """Restore the best weights."""
@@ -198,22 +199,32 @@ class Snapshots(Callback):
     def __init__(self) -> None:
         self.weights: list[dict[str, Tensor]] = []
         self._position = 0.0
+        self._newest: float | None = None  # position of the newest snapshot
 
     def step_ended(self, run: "Run") -> None:
         """Copy the weights if a cycle ended with this step."""
-        # With a time budget a step may be more than one of the plan's; expect the next like this.
-        length = max(run.position - self._position, 1.0)
+        # With a time budget steps are of unequal length, and often more than one of the plan's: the
+        # next may be twice this one, and a later copy from the same cycle replaces the earlier.
+        length = 2 * (run.position - self._position) if run.options.max_time is not None else 0.0
         self._position = run.position
-        if run.plan.cycle_ends(run.position, run.position + length):
+        if run.plan.cycle_ends(run.position, run.position + max(length, 1.0)):
+            if self._newest is not None and self._is_in_same_cycle(run, self._newest):
+                self.weights.pop()
             self.weights.append(copied_weights(run))
+            self._newest = run.position
+
+    def _is_in_same_cycle(self, run: "Run", position: float) -> bool:
+        # The last step of a time budget lies beyond the plan, and belongs to its last cycle.
+        return not run.plan.cycle_ends(position, min(run.position, run.plan.n_steps - 1))
 
     def state(self) -> dict[str, Any]:
-        """All snapshots so far."""
-        return {"weights": self.weights}
+        """All snapshots so far, and where the schedule stood."""
+        return {"weights": self.weights, "position": self._position, "newest": self._newest}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on collecting, in the list that the trainer knows."""
         self.weights[:] = state["weights"]
+        self._position, self._newest = state["position"], state["newest"]
 
 
 def copied_weights(run: "Run") -> dict[str, Tensor]:

@@ -54,16 +54,16 @@ class CSVLogger(Callback):
             if done and self.path.exists():
                 lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text("".join(lines[: done + 1]), encoding="utf-8")
+            self.path.write_text("".join(lines[: done + 1]), encoding="utf-8", newline="")
         except OSError as error:
             raise SaveError(f"cannot write the log {self.path}: {error}") from error
 
     def epoch_ended(self, run: "Run") -> None:
-        """Append a row."""
+        """Append a row; what was not measured is an empty cell."""
         row = {"epoch": len(run.history.epochs), **_flat(run.history.epochs[-1])}
         try:
             with self.path.open("a", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, fieldnames=list(row))
+                writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
                 if file.tell() == 0:
                     writer.writeheader()
                 writer.writerow(row)
@@ -77,7 +77,7 @@ class TensorBoardLogger(Callback):
     Parameters
     ----------
     directory : str or Path
-        Where ``tensorboard --logdir`` looks.
+        Where ``tensorboard --logdir`` looks; a run that is there already is replaced.
 
     Raises
     ------
@@ -94,8 +94,9 @@ class TensorBoardLogger(Callback):
     def fit_started(self, run: "Run") -> None:
         """Open the event file."""
         module = _needed("torch.utils.tensorboard", extra="tensorboard")
-        purge = run.epoch * len(run.train) if run.epoch else None
-        self._writer = module.SummaryWriter(str(self.directory), purge_step=purge)
+        # TensorBoard then leaves out what earlier processes wrote of these steps.
+        first_step = run.epoch * len(run.train)
+        self._writer = module.SummaryWriter(str(self.directory), purge_step=first_step)
 
     def epoch_ended(self, run: "Run") -> None:
         """Write the epoch and its steps; nothing is written while the steps run."""
@@ -105,8 +106,9 @@ class TensorBoardLogger(Callback):
             self._writer.add_scalar("step/loss", history.step_losses[step], step)
             self._writer.add_scalar("step/gradient_norm", history.step_gradient_norms[step], step)
             self._writer.add_scalar("step/learning_rate", history.step_learning_rates[step], step)
-        for name, value in _flat(history.epochs[-1]).items():
-            self._writer.add_scalar(f"epoch/{name}", value, n_steps)
+        for name, value in _measured(history.epochs[-1]).items():
+            # With the epoch's last step: a run that is resumed at the next one replaces that.
+            self._writer.add_scalar(f"epoch/{name}", value, n_steps - 1)
         self._writer.flush()
 
     def fit_ended(self, run: "Run") -> None:
@@ -161,7 +163,7 @@ class MLflowLogger(Callback):
     def epoch_ended(self, run: "Run") -> None:
         """Log the epoch's record."""
         epoch = len(run.history.epochs)
-        self._mlflow.log_metrics(_flat(run.history.epochs[-1]), step=epoch)
+        self._mlflow.log_metrics(_measured(run.history.epochs[-1]), step=epoch)
 
     def fit_ended(self, run: "Run") -> None:
         """End the run if it was started here."""
@@ -178,9 +180,9 @@ class MLflowLogger(Callback):
         self.run_id = state["run_id"]
 
 
-def _flat(epoch: "Epoch") -> dict[str, float]:
-    """An epoch's numbers by name, metrics among them; what was not measured is left out."""
-    values = {
+def _flat(epoch: "Epoch") -> dict[str, float | None]:
+    """An epoch's numbers by name, metrics among them."""
+    return {
         "train_loss": epoch.train_loss,
         "valid_loss": epoch.valid_loss,
         **epoch.metrics,
@@ -189,7 +191,11 @@ def _flat(epoch: "Epoch") -> dict[str, float]:
         "seconds": epoch.seconds,
         "rows_per_second": epoch.rows_per_second,
     }
-    return {name: value for name, value in values.items() if value is not None}
+
+
+def _measured(epoch: "Epoch") -> dict[str, float]:
+    """As ``_flat``, without what was not measured."""
+    return {name: value for name, value in _flat(epoch).items() if value is not None}
 
 
 def _needed(module: str, *, extra: str) -> Any:

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from tabtext.errors import DataError, ParameterError
 from tabtext.training.batches import Batch, Batches
@@ -35,8 +36,8 @@ class LearningRateCurve:
     losses : tuple of float
         Its smoothed loss.
     suggestions : mapping of str to float
-        ``"steep"``: where the loss falls fastest; ``"valley"``: two thirds into its longest fall;
-        ``"minimum/10"``: a tenth of the rate where it is lowest.
+        ``"steep"``: where the loss falls fastest within its longest fall; ``"valley"``: two thirds
+        into that fall; ``"minimum/10"``: a tenth of the rate where it ends.
     """
 
     rates: tuple[float, ...]
@@ -82,7 +83,7 @@ def find_learning_rate(
     ParameterError
         If the range or the number of steps makes no sweep.
     DataError
-        If the loss is not finite from the start.
+        If the loss is not finite, or diverges, from the start.
 
     References
     ----------
@@ -104,31 +105,33 @@ def find_learning_rate(
         raise ParameterError(
             f"{lowest=}, {highest=}, {n_steps=}: rates must rise from above 0, in 10 steps or more"
         )
+    rates = [lowest * (highest / lowest) ** (i / (n_steps - 1)) for i in range(n_steps)]
+    # The first averages are of a few losses only: a lucky batch among them is no minimum.
+    settled = n_steps // 10
+    smoothed: list[float] = []
+    average = 0.0
     with _put_back(trainer):
-        run = Run(trainer.groups, trainer.options, train, None)
-        run.begin_epoch()
-        rates = [lowest * (highest / lowest) ** (i / (n_steps - 1)) for i in range(n_steps)]
-        tried: list[float] = []
-        smoothed: list[float] = []
-        average = 0.0
-        for step, (rate, batch) in enumerate(zip(rates, _endless(run), strict=False)):
-            loss = _step(trainer, run, batch, rate)
+        for step, loss in enumerate(_losses(trainer, train, rates)):
             average = _MEMORY * average + (1 - _MEMORY) * loss
             corrected = average / (1 - _MEMORY ** (step + 1))  # for its start at zero
-            if not isfinite(corrected) or (smoothed and corrected > _DIVERGED * min(smoothed)):
+            smallest = min(smoothed[settled:], default=inf)
+            if not isfinite(corrected) or corrected > _DIVERGED * smallest:
                 break
-            tried.append(rate)
             smoothed.append(corrected)
-    if len(smoothed) < 3:
+    if len(smoothed) < settled + 2 or min(smoothed[settled:]) > _DIVERGED * smoothed[0]:
         raise DataError(
             f"the loss is not finite or diverges from rate {lowest:g} on; lower `lowest`, or look "
             "for extreme values in the data"
         )
+    tried = rates[: len(smoothed)]
     return LearningRateCurve(tuple(tried), tuple(smoothed), suggestions(tried, smoothed))
 
 
 def suggestions(rates: Sequence[float], losses: Sequence[float]) -> dict[str, float]:
     """Return suggested rates for a smoothed curve.
+
+    All of them lie in its longest fall. Elsewhere a curve goes up and down by chance, above all at
+    its beginning, where the average is of a few losses only.
 
     Parameters
     ----------
@@ -141,13 +144,12 @@ def suggestions(rates: Sequence[float], losses: Sequence[float]) -> dict[str, fl
     >>> {name: f"{rate:g}" for name, rate in suggestions([10**k for k in range(6)], losses).items()}
     {'steep': '100', 'valley': '100', 'minimum/10': '1000'}
     """
-    lowest = int(np.argmin(losses))
-    slopes = np.gradient(np.asarray(losses), np.log(rates))[: max(lowest, 1)]
     first, length = _longest_fall(losses)
+    slopes = np.gradient(np.asarray(losses), np.log(rates))[first : first + length + 1]
     return {
-        "steep": rates[int(np.argmin(slopes))],
+        "steep": rates[first + int(np.argmin(slopes))],
         "valley": rates[first + length * 2 // 3],
-        "minimum/10": rates[lowest] / 10,
+        "minimum/10": rates[first + length] / 10,
     }
 
 
@@ -161,8 +163,16 @@ def _longest_fall(losses: Sequence[float]) -> tuple[int, int]:
     return last - lengths[last] + 1, lengths[last] - 1
 
 
+def _losses(trainer: "Trainer", train: Batches, rates: Sequence[float]) -> Iterator[float]:
+    """The loss of every step of the sweep, before that step."""
+    run = Run(trainer.groups, trainer.options, train, None)
+    run.begin_step()  # of the first phase, which stays: what it freezes is frozen in the sweep
+    with run.precision.active():
+        for rate, batch in zip(rates, _endless(run), strict=False):
+            yield _step(trainer, run, batch, rate)
+
+
 def _step(trainer: "Trainer", run: Run, batch: Batch, rate: float) -> float:
-    run.begin_step()
     peak = run.plan.phases[0].rates
     set_rates(run.optimizer, [own * rate / peak[-1] for own in peak], 1.0, None)
     loss = float(run.world.sum(trainer.backward(run, batch).double()))
@@ -181,20 +191,30 @@ def _endless(run: Run) -> Iterator[Batch]:
 def _put_back(trainer: "Trainer") -> Iterator[None]:
     """Give the model and all generators back what they had, however the block ends."""
     model = trainer.model
-    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    # Not the state dict: it leaves out buffers that are not saved.
+    state = {name: tensor.detach().clone() for name, tensor in _named_tensors(model)}
+    gradients = [parameter.grad for parameter in model.parameters()]
     learns = [parameter.requires_grad for parameter in model.parameters()]
     modes = [module.training for module in model.modules()]
     first_trained = trainer.groups.first_trained
     device = next(model.parameters()).device
     cuda = [device] if device.type == "cuda" else []
+    model.zero_grad(set_to_none=True)
     try:
         with torch.random.fork_rng(devices=cuda):
             yield
     finally:
-        model.load_state_dict(state)
+        with torch.no_grad():
+            for name, tensor in _named_tensors(model):
+                tensor.copy_(state[name])
         trainer.groups.first_trained = first_trained
-        for parameter, was in zip(model.parameters(), learns, strict=True):
+        for parameter, was, gradient in zip(model.parameters(), learns, gradients, strict=True):
             parameter.requires_grad_(was)
-            parameter.grad = None
+            parameter.grad = gradient
         for module, was in zip(model.modules(), modes, strict=True):
             module.training = was
+
+
+def _named_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from model.named_parameters()
+    yield from model.named_buffers()

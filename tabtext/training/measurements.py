@@ -62,10 +62,12 @@ class Measurements:
         self._new_losses.clear()
         self._new_norms.clear()
 
-    def first_bad_step(self) -> int | None:
-        """Return the first step whose loss or norm is not finite."""
-        pairs = enumerate(zip(self.losses, self.norms, strict=True))
-        return next((i for i, (a, b) in pairs if not (isfinite(a) and isfinite(b))), None)
+    def first_bad_step(self, *, norms_too: bool = True) -> int | None:
+        """Return the first step whose loss, or gradient norm, is not finite."""
+        for step, (loss, norm) in enumerate(zip(self.losses, self.norms, strict=True)):
+            if not isfinite(loss) or (norms_too and not isfinite(norm)):
+                return step
+        return None
 
     def clear(self) -> None:
         """Begin a new epoch."""

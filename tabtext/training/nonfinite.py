@@ -15,10 +15,12 @@ __all__ = ["LastGoodBuffers", "diverged", "first_non_finite"]
 
 
 class LastGoodBuffers:
-    """A copy of a model's buffers, such as batch-norm statistics, from the last finite step.
+    """A copy of a model's buffers, such as batch-norm statistics, from before a bad step.
 
     Weights need no copy, because a step with a gradient that is not finite is never taken; but
-    batch norm has by then taken the bad rows into its running statistics.
+    batch norm has by then taken the bad rows into its running statistics. On the CPU the copy is
+    that of the step before. On a GPU, where the trainer looks at losses once per epoch, it is that
+    of the beginning of the epoch, or of where the run was resumed in it.
 
     Examples
     --------
@@ -109,6 +111,8 @@ def first_non_finite(model: nn.Module, loss: Loss, batch: Batch) -> str:
         value = batch.mean(loss(raw, batch.target))
     if outputs:
         return outputs[0]
+    if _bad_place(raw) is not None:
+        return f"output of the model ({type(model).__name__}), whose modules' outputs are finite"
     if not isfinite(float(value)):
         return "the loss, from outputs that are finite"
     for name, gradient in _gradients(model, value):
@@ -141,7 +145,7 @@ def _watched(model: nn.Module) -> Iterator[list[str]]:
     def watch(name: str) -> torch.utils.hooks.RemovableHandle:
         def look(module: nn.Module, inputs: object, output: object) -> None:
             del inputs
-            if isinstance(output, Tensor) and _bad_place(output) is not None:
+            if any(_bad_place(tensor) is not None for tensor in _tensors(output)):
                 bad.append(f"output of {name!r} ({type(module).__name__})")
 
         handle: torch.utils.hooks.RemovableHandle = modules[name].register_forward_hook(look)
@@ -154,6 +158,15 @@ def _watched(model: nn.Module) -> Iterator[list[str]]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _tensors(output: object) -> Iterator[Tensor]:
+    """The tensors of an output, which recurrent modules give as nested tuples."""
+    if isinstance(output, Tensor):
+        yield output
+    elif isinstance(output, tuple | list):
+        for part in output:
+            yield from _tensors(part)
 
 
 def _bad_place(tensor: Tensor) -> int | None:

@@ -60,8 +60,15 @@ class Phase:
 
     def __post_init__(self) -> None:
         """Refuse what no phase can be."""
-        if self.epochs < 1:
-            raise ParameterError(f"a phase has epochs={self.epochs}; it needs at least 1")
+        if not _whole(self.epochs) or self.epochs < 1:
+            raise ParameterError(f"a phase has epochs={self.epochs!r}; it needs at least 1, whole")
+        if self.learning_rate is not None and not _are_rates(self.learning_rate):
+            raise ParameterError(
+                f"a phase has learning_rate={self.learning_rate!r}; every rate must be above 0"
+            )
+        if self.schedule is not None and not callable(self.schedule):
+            _check_choice("schedule", self.schedule, SCHEDULE_NAMES)
+        ratio_of(self.group_ratio)
 
 
 def gradual_unfreezing(
@@ -200,7 +207,7 @@ class TrainingOptions:
         """Refuse values outside of what each option may take."""
         rules = {
             "epochs": _whole(self.epochs) and self.epochs >= 1,
-            "learning_rate": all(rate > 0 for rate in _as_tuple(self.learning_rate)),
+            "learning_rate": _are_rates(self.learning_rate),
             "cycle_len": self.cycle_len >= 1,
             "cycle_mult": self.cycle_mult >= 1,
             "weight_decay": self.weight_decay >= 0,
@@ -225,15 +232,16 @@ class TrainingOptions:
         ratio_of(self.group_ratio)
         if self.snapshots and not self._restarts:
             raise ParameterError(
-                f"snapshots are taken at the ends of cycles, and schedule={self.schedule!r} has "
-                "none; use 'sgdr', 'sgdr_doubling' or 'sgdr_equal'"
+                "snapshots are taken at the ends of cycles, and no schedule of this training has "
+                "any; use 'sgdr', 'sgdr_doubling' or 'sgdr_equal'"
             )
         if self.max_time is not None:
             duration(self.max_time)
 
     @property
     def _restarts(self) -> bool:
-        schedules = [self.schedule, *(phase.schedule for phase in self.phases)]
+        own = [phase.schedule for phase in self.phases] or [None]
+        schedules = [self.schedule if schedule is None else schedule for schedule in own]
         return any(isinstance(s, str) and s.startswith("sgdr") for s in schedules)
 
     @property
@@ -318,8 +326,9 @@ def _are_shares(pair: Sequence[float]) -> bool:
     return len(pair) == 2 and all(0 <= value < 1 for value in pair)
 
 
-def _as_tuple(rates: float | tuple[float, ...]) -> tuple[float, ...]:
-    return rates if isinstance(rates, tuple) else (rates,)
+def _are_rates(rates: float | tuple[float, ...]) -> bool:
+    rates = rates if isinstance(rates, tuple) else (rates,)
+    return bool(rates) and all(rate > 0 for rate in rates)
 
 
 def _plain(value: Any) -> Any:

@@ -69,6 +69,13 @@ class Plan:
     steps_per_epoch : int
         Batches of an epoch.
 
+    Attributes
+    ----------
+    n_steps, n_epochs : int
+        Length of the run.
+    rates_differ : bool
+        Whether layer groups ever learn at different rates.
+
     Examples
     --------
     >>> plan = Plan(TrainingOptions(epochs=2, schedule="cosine"), n_groups=1, steps_per_epoch=5)
@@ -86,6 +93,7 @@ class Plan:
             first_step += planned.n_steps
         self.n_steps = first_step
         self.n_epochs = options.n_epochs
+        self.rates_differ = any(len(set(phase.rates)) > 1 for phase in self.phases)
 
     def at(self, position: float) -> StepSettings:
         """What holds at a position."""

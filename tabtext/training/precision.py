@@ -23,6 +23,7 @@ __all__ = ["Precision"]
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _AMPERE = (8, 0)
+_SMALLEST_SCALE = 1.0  # a gradient that overflows with no scaling at all is no rounding matter
 
 
 class Precision:
@@ -80,8 +81,16 @@ class Precision:
 
     @property
     def scales(self) -> bool:
-        """Whether losses are scaled; then a gradient that overflows only skips its step."""
+        """Whether losses are scaled."""
         return self.name == "fp16"
+
+    @property
+    def may_skip(self) -> bool:
+        """Whether a gradient that is not finite only skips its step, as long as the scale can fall.
+
+        Reading the scale waits for the device.
+        """
+        return self.scales and self.scaler.get_scale() >= _SMALLEST_SCALE
 
     def backward(self, loss: Tensor) -> None:
         """Add a loss's gradients to the parameters'."""
@@ -96,6 +105,7 @@ class Precision:
     def step(self, optimizer: torch.optim.Optimizer) -> None:
         """Update the weights, or, after an overflow, only lower the scale."""
         if self.scales:
+            _begin_momentum(optimizer)
             self.scaler.step(optimizer)
             self.scaler.update()
         else:
@@ -109,6 +119,19 @@ class Precision:
         """Continue from what a checkpoint kept."""
         if state:
             self.scaler.load_state_dict(state)
+
+
+def _begin_momentum(optimizer: torch.optim.Optimizer) -> None:
+    """Give SGD's momentum zeros to begin with, which is what its first step takes it for.
+
+    Left to itself, torch's fused SGD takes memory as it comes, and a first step that is skipped,
+    as it often is while the scale is still high, leaves in there whatever it was.
+    """
+    for group in optimizer.param_groups:
+        if group.get("momentum"):
+            for parameter in group["params"]:
+                if "momentum_buffer" not in optimizer.state[parameter]:
+                    optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def _choose(name: PrecisionName, device: torch.device) -> str:

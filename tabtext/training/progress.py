@@ -63,22 +63,24 @@ class ProgressBar(Callback):
         values = {"train": epoch.train_loss, "valid": epoch.valid_loss, **epoch.metrics}
         shown = "  ".join(f"{name} {x:.4g}" for name, x in values.items() if x is not None)
         number = f"epoch {len(run.history.epochs)}/{run.plan.n_epochs}"
-        line = f"{number}  {shown}  {epoch.seconds:.1f} s"
-        if self._bar is None:
-            sys.stderr.write(f"{line}\n")
-            sys.stderr.flush()
-        else:
-            self._bar.console.print(line, highlight=False)
-            self._show(run)
+        self._write(f"{number}  {shown}  {epoch.seconds:.1f} s")
+        self._show(run)
 
     def fit_ended(self, run: "Run") -> None:
         """Close the bar, leaving its last state on the screen."""
         if self._bar is not None:
             self._show(run)
             self._bar.stop()
-            self._bar = None
         if run.stopping is not None:
-            sys.stderr.write(f"ended early: {run.stopping}\n")
+            self._write(f"ended early: {run.stopping}")
+        self._bar = None
+
+    def _write(self, line: str) -> None:
+        if self._bar is None:
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+        else:
+            self._bar.console.print(line, highlight=False, markup=False)
 
     def _new_bar(self) -> "Progress | None":
         from rich.console import Console
@@ -115,6 +117,6 @@ class ProgressBar(Callback):
         epoch = min(run.epoch + 1, run.plan.n_epochs)
         text = f"epoch {epoch}/{run.plan.n_epochs}{loss}  {rate:.0f} steps/s"
         # The position, which a time budget moves faster than the steps, tells how much is left.
-        done = run.plan.n_steps if run.finished else max(run.step, int(run.position))
+        done = min(max(run.step, int(run.position)), run.plan.n_steps)
         self._bar.update(self._task, completed=done, description=text, refresh=True)
         self._updated = monotonic()

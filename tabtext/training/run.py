@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tabtext.errors import DataError, ParameterError
 from tabtext.training.batches import Batch, Batches
 from tabtext.training.compilation import compiled
 from tabtext.training.distributed import World, join_world
@@ -41,6 +42,10 @@ class Run:
         What is trained.
     world : World
         The processes that train together.
+    parameters : list of Parameter
+        All of the model's, frozen ones too.
+    steps_per_epoch : int
+        Batches of an epoch.
     plan : Plan
         Phases, rates and schedules over all steps.
     history : History
@@ -64,12 +69,17 @@ class Run:
     ) -> None:
         self.groups, self.options = groups, options
         self.model = groups.model
+        _require_something_to_do(self.model, train, valid)
         self.device = next(self.model.parameters()).device
         self.world: World = join_world(self.device)
         self.train = train if self.world.is_alone else train.shard(self.world.rank, self.world.size)
         self.valid = valid
-        self.plan = Plan(options, n_groups=len(groups), steps_per_epoch=len(self.train))
-        self.optimizer = build_optimizer(groups.groups, options)
+        self.parameters = list(self.model.parameters())
+        self.steps_per_epoch = len(self.train)
+        self.plan = Plan(options, n_groups=len(groups), steps_per_epoch=self.steps_per_epoch)
+        self.optimizer = build_optimizer(
+            groups.groups, options, rates_differ=self.plan.rates_differ
+        )
         self.precision = Precision(options.precision, self.device)
         self.micro_batches = MicroBatches(options.micro_batch_size, recovers=self.world.is_alone)
         self.measured = Measurements(self.world)
@@ -95,7 +105,7 @@ class Run:
     @property
     def step(self) -> int:
         """Steps so far, over all epochs."""
-        return self.epoch * len(self.train) + self.step_in_epoch
+        return self.epoch * self.steps_per_epoch + self.step_in_epoch
 
     def elapsed(self) -> float:
         """Seconds of training so far, those before a resumption included."""
@@ -137,6 +147,11 @@ class Run:
         """Whether any module has a term of its own."""
         return bool(self._extra_losses)
 
+    def clear_gradients(self) -> None:
+        """Forget the gradients; faster than the optimizer, which looks its parameters up."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
     def _look_at_the_clock(self) -> None:
         """Without a time budget the schedule follows the steps; with one, whichever is ahead."""
         self.position = float(self.step)
@@ -148,6 +163,11 @@ class Run:
         phase = self.plan.phases[settings.phase]
         if phase.freeze_to is not None:
             self.groups.freeze_to(phase.freeze_to)
+        if not any(parameter.requires_grad for parameter in self.model.parameters()):
+            raise ParameterError(
+                f"all parameters of {type(self.model).__name__} are frozen, and nothing would "
+                "learn; unfreeze() its layer groups, or freeze_to() an earlier one"
+            )
         self._phase, self._rates = settings.phase, phase.rates
         self.groups.train()
         self.network = compiled(self.model, self.options.compile, self.device, self.plan.n_steps)
@@ -169,7 +189,7 @@ class Run:
         """Write the record of the epoch."""
         measured, history = self.measured, self.history
         n_steps = max(len(measured.losses), 1)
-        rows = self.train.n_rows * len(measured.losses) / max(len(self.train), 1)
+        rows = self.train.n_rows * len(measured.losses) / self.steps_per_epoch
         history.step_losses += measured.losses
         history.step_gradient_norms += measured.norms
         history.step_learning_rates += measured.rates
@@ -237,3 +257,12 @@ class Run:
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(own[1].cpu(), self.device)
         self.good_buffers.keep()
+
+
+def _require_something_to_do(model: nn.Module, train: Batches, valid: Batches | None) -> None:
+    if next(model.parameters(), None) is None:
+        raise ParameterError(f"{type(model).__name__} has no parameters that could be trained")
+    if not train.n_rows:
+        raise DataError("there are no training rows")
+    if valid is not None and not valid.n_rows:
+        raise DataError("there are no validation rows; leave `valid` out to train without any")

@@ -121,7 +121,8 @@ class GrowingSequences:
         length = self.length(epoch)
         kept = slice(None, length) if self.keep == "start" else slice(-length, None)
         for batch in self.batches.walk(epoch, seed=seed, start=start):
-            per_token = batch.target.ndim > 1 and batch.target.shape[1] == self.longest
+            whole = batch.inputs[0].shape[1]  # less than longest where batches are padded singly
+            per_token = batch.target.ndim > 1 and batch.target.shape[1] == whole
             yield replace(
                 batch,
                 inputs=tuple(tensor[:, kept] for tensor in batch.inputs),
@@ -141,4 +142,5 @@ class GrowingSequences:
 
     def fingerprint(self) -> str:
         """Return what tells these data from others."""
-        return f"{self.batches.fingerprint()}, lengths {self.shortest} to {self.longest}"
+        lengths = [self.length(epoch) for epoch in range(self.epochs)]
+        return f"{self.batches.fingerprint()}, {self.keep} of lengths {lengths}"

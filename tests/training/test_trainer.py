@@ -1,7 +1,7 @@
 """The training loop."""
 
-import io
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -9,12 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from tabtext.errors import DataError, ParameterError
-from tabtext.training.batches import TensorBatches
-from tabtext.training.callbacks import EarlyStopping, ProgressBar
+from tabtext.training.batches import Batch, TensorBatches
+from tabtext.training.callbacks import Callback
 from tabtext.training.history import History
-from tabtext.training.losses import squared_error
+from tabtext.training.losses import Loss, binary_cross_entropy, cross_entropy, squared_error
+from tabtext.training.options import TrainingOptions
 from tabtext.training.reproducibility import seeded
-from tabtext.training.trainer import Trainer, TrainingOptions, predict
+from tabtext.training.run import Run
+from tabtext.training.trainer import Trainer, predict
 
 INPUTS = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
 TARGET = INPUTS @ torch.tensor([[1.0], [-2.0], [0.5]])
@@ -28,15 +30,53 @@ def valid_batches() -> TensorBatches:
     return TensorBatches((INPUTS[150:],), TARGET[150:], batch_size=32)
 
 
-def network() -> nn.Module:
+def network() -> nn.Sequential:
     return nn.Sequential(nn.Linear(3, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 1))
 
 
-def fit(seed: int = 0, **options: Any) -> tuple[nn.Module, History]:
+def fit(seed: int = 0, **options: Any) -> tuple[nn.Sequential, History]:
     with seeded(seed):
         model = network()
         trainer = Trainer(model, squared_error, options=TrainingOptions(**options))
         return model, trainer.fit(train_batches(), valid_batches())
+
+
+def assert_same_weights(one: nn.Module, other: nn.Module) -> None:
+    for mine, its in zip(one.state_dict().values(), other.state_dict().values(), strict=True):
+        assert torch.equal(mine, its)
+
+
+class Gradients(Callback):
+    """Keeps the gradients that the optimizer sees, one list per step."""
+
+    def __init__(self) -> None:
+        self.steps: list[list[Tensor | None]] = []
+
+    def fit_started(self, run: Run) -> None:
+        def look(*_: object) -> None:
+            gradients = [p.grad for p in run.model.parameters()]
+            self.steps.append([None if g is None else g.clone() for g in gradients])
+
+        run.optimizer.register_step_pre_hook(look)
+
+
+class PenalizedActivations(nn.Module):
+    """Adds the mean square of what flows through it to the loss."""
+
+    def __init__(self, coefficient: float) -> None:
+        super().__init__()
+        self.coefficient = coefficient
+        self.last = torch.zeros(())
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        self.last = hidden
+        return hidden
+
+    def extra_loss(self) -> Tensor:
+        return self.coefficient * self.last.square().mean()
+
+
+# --------------------------------------------------------------------------------------- learning
 
 
 def test_training_learns_a_linear_function() -> None:
@@ -45,12 +85,110 @@ def test_training_learns_a_linear_function() -> None:
     assert history.epochs[-1].train_loss < 0.1 * history.epochs[0].train_loss
 
 
+def test_several_labels_per_row_are_learned() -> None:
+    labels = torch.stack([INPUTS[:, 0] > 0, INPUTS[:, 1] > 0, INPUTS.sum(dim=1) > 0], dim=1)
+    batches = TensorBatches((INPUTS,), labels.float(), batch_size=32, shuffle=True)
+    options = TrainingOptions(epochs=30, learning_rate=0.1)
+    with seeded(0):
+        trainer = Trainer(nn.Linear(3, 3), binary_cross_entropy, options=options)
+        trainer.fit(batches)
+
+    right = (trainer.predict([INPUTS]) > 0) == labels
+
+    assert right.float().mean(dim=0).min() > 0.95
+
+
+def test_class_weights_bring_a_rare_class_to_notice() -> None:
+    # At the same place, nine of ten rows belong to class 0: what is predicted depends on weights.
+    inputs = torch.ones(100, 1)
+    classes = (torch.arange(100) % 10 == 0).long()
+
+    def share_of_the_rare_class(rare_weight: float) -> float:
+        weight = torch.tensor([1.0, rare_weight])[classes]
+        batches = TensorBatches((inputs,), classes, weight, batch_size=50)
+        options = TrainingOptions(epochs=200, learning_rate=0.1, weight_decay=0.0)
+        with seeded(0):
+            trainer = Trainer(nn.Linear(1, 2), cross_entropy, options=options)
+            trainer.fit(batches)
+        return float(trainer.predict([inputs]).softmax(dim=1)[0, 1])
+
+    assert share_of_the_rare_class(1.0) == pytest.approx(0.1, abs=0.01)
+    assert share_of_the_rare_class(9.0) == pytest.approx(0.5, abs=0.01)
+
+
+def test_rows_of_weight_zero_teach_nothing() -> None:
+    def weights_after(target: Tensor, weight: Tensor) -> Tensor:
+        with seeded(0):
+            model = nn.Linear(3, 1)
+            batches = TensorBatches((INPUTS,), target, weight, batch_size=50)
+            Trainer(model, squared_error, options=TrainingOptions(epochs=2)).fit(batches)
+            return model.weight.detach()
+
+    weight = (torch.arange(200) % 2).float()
+    spoiled = torch.where(weight[:, None] == 0, 1e3, TARGET)
+
+    assert torch.equal(weights_after(TARGET, weight), weights_after(spoiled, weight))
+
+
+def test_modules_that_share_a_weight_still_share_it_and_both_teach_it() -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = nn.Linear(3, 3, bias=False)
+            self.decoder = nn.Linear(3, 3, bias=False)
+            self.decoder.weight = self.encoder.weight
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            decoded: Tensor = self.decoder(self.encoder(inputs))
+            return decoded
+
+    target = INPUTS @ (4 * torch.eye(3))  # twice the matrix 2 * I, the root that is nearby
+    batches = TensorBatches((INPUTS,), target, batch_size=40, shuffle=True)
+    with seeded(0):
+        model = Tied()
+        with torch.no_grad():
+            model.encoder.weight.copy_(torch.eye(3))
+        options = TrainingOptions(epochs=60, learning_rate=0.1, weight_decay=0.0)
+        Trainer(model, squared_error, options=options).fit(batches)
+
+    assert model.decoder.weight is model.encoder.weight
+    torch.testing.assert_close(model.encoder.weight.detach(), 2 * torch.eye(3), atol=0.01, rtol=0)
+
+
+def test_parameters_that_get_no_gradient_stay_and_the_others_learn() -> None:
+    class WithASpare(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used = nn.Linear(3, 1)
+            self.spare = nn.Linear(3, 1)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            raw: Tensor = self.used(inputs)
+            return raw
+
+    with seeded(0):
+        model = WithASpare()
+        before = {name: p.detach().clone() for name, p in model.named_parameters()}
+        options = TrainingOptions(epochs=1, weight_decay=0.5)
+        Trainer(model, squared_error, options=options).fit(train_batches())
+
+    moved = {name: not torch.equal(p, before[name]) for name, p in model.named_parameters()}
+    assert moved == {
+        "used.weight": True,
+        "used.bias": True,
+        "spare.weight": False,
+        "spare.bias": False,
+    }
+
+
+# ------------------------------------------------------------------------------------- randomness
+
+
 def test_two_runs_with_the_same_seed_are_equal_bit_for_bit() -> None:
     first, first_history = fit(epochs=3)
     second, second_history = fit(epochs=3)
 
-    for one, other in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
-        assert torch.equal(one, other)
+    assert_same_weights(first, second)
     assert first_history.step_losses == second_history.step_losses
 
 
@@ -59,6 +197,81 @@ def test_another_seed_gives_another_model() -> None:
     second, _ = fit(seed=1, epochs=1)
 
     assert not torch.equal(first[0].weight, second[0].weight)
+
+
+def test_the_seed_of_the_options_orders_the_batches() -> None:
+    _, first = fit(epochs=1)
+    _, second = fit(epochs=1, seed=0)
+    with seeded(0):
+        other = Trainer(network(), squared_error, options=TrainingOptions(epochs=1, seed=1))
+        third = other.fit(train_batches(), valid_batches())
+
+    assert first.step_losses == second.step_losses
+    assert first.step_losses != third.step_losses
+
+
+def test_only_the_model_draws_from_the_global_generator() -> None:
+    trainer = Trainer(network(), squared_error, options=TrainingOptions(epochs=2))
+    before = torch.get_rng_state()
+
+    trainer.fit(train_batches(), valid_batches())
+
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_training_inside_of_seeded_leaves_the_callers_random_state_alone() -> None:
+    before = torch.get_rng_state()
+
+    with seeded(0):
+        model = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+        Trainer(model, squared_error, options=TrainingOptions(epochs=1)).fit(train_batches())
+        drawn = torch.get_rng_state()
+
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not torch.equal(drawn, before)
+
+
+# ------------------------------------------------------------------------- fitting again and again
+
+
+def test_a_second_fit_goes_on_from_the_first_ones_weights_with_a_record_of_its_own() -> None:
+    options = TrainingOptions(epochs=2)
+    with seeded(0):
+        trainer = Trainer(network(), squared_error, options=options)
+        first = trainer.fit(train_batches(), valid_batches())
+        second = trainer.fit(train_batches(), valid_batches())
+    with seeded(0):
+        model = network()
+        for _ in range(2):
+            Trainer(model, squared_error, options=options).fit(train_batches(), valid_batches())
+
+    assert_same_weights(trainer.model, model)
+    assert len(first.epochs) == len(second.epochs) == 2
+    assert second.epochs[0].train_loss < first.epochs[0].train_loss
+
+
+def test_gradients_from_before_the_fit_are_no_part_of_it() -> None:
+    untouched, _ = fit(epochs=1)
+
+    with seeded(0):
+        model = network()
+        for parameter in model.parameters():
+            parameter.grad = torch.full_like(parameter, 1e3)
+        Trainer(model, squared_error, options=TrainingOptions(epochs=1)).fit(
+            train_batches(), valid_batches()
+        )
+
+    assert_same_weights(model, untouched)
+
+
+def test_after_the_fit_the_model_is_in_evaluation_mode_and_holds_no_gradients() -> None:
+    model, _ = fit(epochs=1)
+
+    assert not any(module.training for module in model.modules())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+# ---------------------------------------------------------------------------------- the best epoch
 
 
 def test_the_weights_of_the_best_epoch_are_restored() -> None:
@@ -109,6 +322,25 @@ def test_an_unknown_monitor_is_named_with_a_suggestion() -> None:
         Trainer(network(), squared_error, options=options).fit(train_batches(), valid_batches())
 
 
+def test_the_validation_loss_is_the_weighted_mean_over_all_rows_whatever_the_batch_size() -> None:
+    weight = torch.linspace(0.0, 2.0, 50)
+
+    def first_loss(batch_size: int) -> float | None:
+        valid = TensorBatches((INPUTS[150:],), TARGET[150:], weight, batch_size=batch_size)
+        with seeded(0):
+            trainer = Trainer(network(), squared_error, options=TrainingOptions(epochs=1))
+            history = trainer.fit(train_batches(), valid)
+        losses = squared_error(trainer.predict([INPUTS[150:]]), TARGET[150:])
+        by_hand = float((losses * weight).sum() / weight.sum())
+        assert history.epochs[0].valid_loss == pytest.approx(by_hand, rel=1e-5)
+        return history.epochs[0].valid_loss
+
+    assert first_loss(7) == pytest.approx(first_loss(50), rel=1e-6)
+
+
+# --------------------------------------------------------------------------------- rates, clipping
+
+
 def test_the_learning_rate_follows_the_schedule_over_all_steps() -> None:
     _, history = fit(epochs=4, learning_rate=0.01)
 
@@ -121,8 +353,10 @@ def test_the_learning_rate_follows_the_schedule_over_all_steps() -> None:
 def test_the_gradient_norm_is_logged_as_it_was_before_clipping() -> None:
     _, free = fit(epochs=1, clip_norm=None)
     _, clipped = fit(epochs=1, clip_norm=1e-3)
+    _, bounded = fit(epochs=1, clip_norm=None, clip_value=1e-3)
 
     assert clipped.step_gradient_norms[0] == free.step_gradient_norms[0]
+    assert bounded.step_gradient_norms[0] == free.step_gradient_norms[0]
     assert clipped.step_gradient_norms[0] > 1e-3
 
 
@@ -143,45 +377,112 @@ def test_clipping_limits_a_step() -> None:
     assert movement(1e-10) < 0.5 * movement(None)
 
 
-def test_a_loss_that_is_not_a_number_stops_training_and_says_what_to_do() -> None:
-    target = TARGET[:150].clone()
-    target[7] = float("inf")
-    batches = TensorBatches((INPUTS[:150],), target, batch_size=32)
+def seen_gradients(**options: Any) -> tuple[list[Tensor], float]:
+    """Gradient of the first step, parameter by parameter, and its norm as it was logged."""
+    gradients = Gradients()
+    with seeded(0):
+        trainer = Trainer(
+            network(),
+            squared_error,
+            options=TrainingOptions(epochs=1, **options),
+            callbacks=[gradients],
+        )
+        history = trainer.fit(train_batches())
+    found = [gradient for gradient in gradients.steps[0] if gradient is not None]
+    return found, history.step_gradient_norms[0]
 
-    with pytest.raises(DataError, match=r"epoch 1, step 1.*learning_rate"):
-        Trainer(network(), squared_error, options=TrainingOptions(epochs=2)).fit(batches)
+
+def norm_of(gradients: list[Tensor]) -> float:
+    return float(torch.cat([gradient.flatten() for gradient in gradients]).norm())
 
 
-def test_rows_of_weight_zero_teach_nothing() -> None:
-    def weights_after(target: Tensor, weight: Tensor) -> Tensor:
+def test_a_clipped_norm_is_the_limit_and_the_direction_stays() -> None:
+    free, norm = seen_gradients(clip_norm=None)
+    clipped, _ = seen_gradients(clip_norm=0.01)
+
+    assert norm_of(free) == pytest.approx(norm)
+    assert norm_of(clipped) == pytest.approx(0.01, rel=1e-3)
+    for long, short in zip(free, clipped, strict=True):
+        torch.testing.assert_close(short, long * (0.01 / norm), rtol=1e-3, atol=1e-9)
+
+
+def test_a_gradient_within_the_limit_is_left_as_it_is() -> None:
+    free, norm = seen_gradients(clip_norm=None)
+    within, _ = seen_gradients(clip_norm=2 * norm)
+
+    assert all(torch.equal(one, other) for one, other in zip(free, within, strict=True))
+
+
+def test_clipping_by_value_bounds_every_element_that_the_optimizer_sees() -> None:
+    free, _ = seen_gradients(clip_norm=None)
+    bounded, _ = seen_gradients(clip_norm=None, clip_value=0.01)
+
+    assert max(float(gradient.abs().max()) for gradient in free) > 0.01
+    for before, after in zip(free, bounded, strict=True):
+        assert torch.equal(after, before.clamp(-0.01, 0.01))
+
+
+def test_a_gradient_that_clipping_by_value_made_short_is_not_shortened_again() -> None:
+    _, norm = seen_gradients(clip_norm=None)
+    by_value, _ = seen_gradients(clip_norm=None, clip_value=0.01)
+    assert norm_of(by_value) < 0.5 * norm
+
+    by_both, _ = seen_gradients(clip_norm=0.5 * norm, clip_value=0.01)
+
+    assert all(torch.equal(one, other) for one, other in zip(by_value, by_both, strict=True))
+
+
+# ------------------------------------------------------------------------------------ extra losses
+
+
+def regularized(coefficient: float) -> nn.Sequential:
+    hidden = PenalizedActivations(coefficient)
+    return nn.Sequential(nn.Linear(3, 8), nn.Tanh(), hidden, nn.Linear(8, 1))
+
+
+def extra_gradient(coefficient: float, micro_batch_size: int | None) -> tuple[Tensor, Tensor]:
+    """The trainer's loss and gradients of one batch, as a single vector."""
+    with seeded(0):
+        model = regularized(coefficient)
+    options = TrainingOptions(micro_batch_size=micro_batch_size)
+    trainer = Trainer(model, squared_error, options=options)
+    run = Run(trainer.groups, options, train_batches(), None)
+    run.begin_step()
+    loss = trainer.backward(run, Batch((INPUTS[:30],), TARGET[:30]))
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    return loss, torch.cat([gradient.flatten() for gradient in gradients])
+
+
+@pytest.mark.parametrize("micro_batch_size", [None, 10, 7])
+def test_an_extra_loss_changes_the_gradient_by_exactly_its_own(
+    micro_batch_size: int | None,
+) -> None:
+    with seeded(0):
+        model = regularized(2.0)
+    term = 2.0 * model[1](model[0](INPUTS[:30])).square().mean()
+    own = torch.autograd.grad(term, list(model[0].parameters()))
+    by_hand = torch.cat([*(gradient.flatten() for gradient in own), torch.zeros(9)])
+
+    plain_loss, plain = extra_gradient(0.0, micro_batch_size)
+    loss, gradient = extra_gradient(2.0, micro_batch_size)
+
+    assert by_hand.norm() > 0.1
+    torch.testing.assert_close(loss - plain_loss, term.detach(), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(gradient - plain, by_hand, rtol=1e-4, atol=1e-6)
+
+
+def test_a_large_extra_loss_shrinks_activations() -> None:
+    def activation(coefficient: float) -> float:
         with seeded(0):
-            model = nn.Linear(3, 1)
-            batches = TensorBatches((INPUTS,), target, weight, batch_size=50)
-            Trainer(model, squared_error, options=TrainingOptions(epochs=2)).fit(batches)
-            return model.weight.detach()
+            model = regularized(coefficient)
+            options = TrainingOptions(epochs=10, learning_rate=0.03)
+            Trainer(model, squared_error, options=options).fit(train_batches())
+        return float(model[:2](INPUTS).detach().square().mean())
 
-    weight = (torch.arange(200) % 2).float()
-    spoiled = torch.where(weight[:, None] == 0, 1e3, TARGET)
-
-    assert torch.equal(weights_after(TARGET, weight), weights_after(spoiled, weight))
+    assert activation(100.0) < 0.1 * activation(0.0)
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"epochs": 0},
-        {"learning_rate": 0.0},
-        {"weight_decay": -1.0},
-        {"clip_norm": 0.0},
-        {"patience": 0},
-        {"schedule": "zigzag"},
-    ],
-)
-def test_options_outside_of_their_range_are_refused(wrong: dict[str, Any]) -> None:
-    (name,) = wrong
-
-    with pytest.raises(ParameterError, match=name):
-        TrainingOptions(**wrong)
+# ------------------------------------------------------------------------------------- prediction
 
 
 def test_prediction_does_not_depend_on_the_batch_size() -> None:
@@ -192,22 +493,83 @@ def test_prediction_does_not_depend_on_the_batch_size() -> None:
     torch.testing.assert_close(whole, parts)
 
 
-def test_nan_never_counts_as_an_improvement() -> None:
-    stopping = EarlyStopping(patience=2, greater_is_better=True)
-
-    assert [stopping.improves(v) for v in (float("nan"), 0.1, float("nan"))] == [False, True, False]
+# ------------------------------------------------------------------------------------------ refusal
 
 
-def test_without_a_terminal_progress_is_a_line_per_epoch(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    stream = io.StringIO()
-    monkeypatch.setattr("sys.stderr", stream)
+def test_a_loss_that_is_not_a_number_stops_training_and_says_what_to_do() -> None:
+    target = TARGET[:150].clone()
+    target[7] = float("inf")
+    batches = TensorBatches((INPUTS[:150],), target, batch_size=32)
+
+    with pytest.raises(DataError, match=r"epoch 1, step 1.*target, row 7.*Clean those"):
+        Trainer(network(), squared_error, options=TrainingOptions(epochs=2)).fit(batches)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": 0},
+        {"learning_rate": 0.0},
+        {"weight_decay": -1.0},
+        {"clip_norm": 0.0},
+        {"clip_value": 0.0},
+        {"patience": 0},
+        {"micro_batch_size": 0},
+        {"schedule": "zigzag"},
+    ],
+)
+def test_options_outside_of_their_range_are_refused(wrong: dict[str, Any]) -> None:
+    (name,) = wrong
+
+    with pytest.raises(ParameterError, match=name):
+        TrainingOptions(**wrong)
+
+
+def no_rows() -> TensorBatches:
+    return TensorBatches((INPUTS[:0],), TARGET[:0], batch_size=32)
+
+
+def test_training_without_rows_is_refused() -> None:
+    with pytest.raises(DataError, match="no training rows"):
+        Trainer(network(), squared_error, options=TrainingOptions()).fit(no_rows())
+
+
+def test_validation_without_rows_is_refused() -> None:
+    with pytest.raises(DataError, match="no validation rows; leave"):
+        Trainer(network(), squared_error, options=TrainingOptions()).fit(train_batches(), no_rows())
+
+
+def test_a_model_without_parameters_is_refused() -> None:
+    trainer = Trainer(nn.ReLU(), squared_error, options=TrainingOptions())
+
+    with pytest.raises(ParameterError, match="ReLU has no parameters"):
+        trainer.fit(train_batches())
+
+
+def test_a_model_of_which_everything_is_frozen_is_refused() -> None:
+    model = nn.Linear(3, 1).requires_grad_(False)
+
+    with pytest.raises(ParameterError, match=r"Linear are frozen.*unfreeze\(\)"):
+        Trainer(model, squared_error, options=TrainingOptions()).fit(train_batches())
+
+
+# ---------------------------------------------------------------------------------------- the form
+
+
+@pytest.mark.parametrize(
+    "method", [Trainer.fit, Trainer._step, Trainer.backward, Trainer._validate]
+)
+def test_the_loop_and_its_parts_each_fit_on_a_screen(method: Callable[..., object]) -> None:
+    assert len(inspect.getsource(method).splitlines()) <= 50
+
+
+def test_a_loss_of_ones_own_needs_no_more_than_one_value_per_row() -> None:
+    def fourth_power(raw: Tensor, target: Tensor) -> Tensor:
+        return (raw - target).pow(4).sum(dim=1)
+
+    loss: Loss = fourth_power
     with seeded(0):
-        options = TrainingOptions(epochs=2)
-        trainer = Trainer(network(), squared_error, options=options, progress=ProgressBar())
-        trainer.fit(train_batches(), valid_batches())
+        trainer = Trainer(nn.Linear(3, 1), loss, options=TrainingOptions(epochs=20))
+        history = trainer.fit(train_batches())
 
-    lines = stream.getvalue().splitlines()
-    assert len(lines) == 2
-    assert lines[1].startswith("epoch 2/2  train ")
+    assert history.epochs[-1].train_loss < history.epochs[0].train_loss

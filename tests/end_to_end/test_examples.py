@@ -1,0 +1,33 @@
+"""The examples run as they are written, on fewer rows."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def example(name: str) -> ModuleType:
+    specification = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_training_practices_compares_the_schedules_and_draws_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    practices = example("training_practices")
+    monkeypatch.setattr(practices, "RATES", (4e-3,))
+
+    practices.main(["--rows", "3000", "--seeds", "1", "--out", str(tmp_path / "picture.png")])
+
+    printed = capsys.readouterr().out
+    for name in ("constant", "restarts", "one-cycle", "restarts, snapshots", "constant, EMA"):
+        assert f"\n{name} " in printed
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
