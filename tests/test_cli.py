@@ -1,6 +1,7 @@
 """The command line, as a user types it."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,46 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = run("fit", folder / "train.csv", "--target", target, "--out", folder / target, *FAST)
         assert done.exit_code == 0, done.output
     return folder
+
+
+def test_practices_of_training_are_options(folder: Path) -> None:
+    out = folder / "practised"
+
+    done = run(
+        "fit", folder / "train.csv", "--target", "Sales", "--out", out, "--quiet", "--epochs", 3,
+        "--schedule", "sgdr_doubling", "--averaging", "ema", "--max-time", "1h",
+    )  # fmt: skip
+
+    assert done.exit_code == 0, done.output
+    recipe = tabtext.load(out).card_["recipe"]
+    assert recipe["schedule"] == "sgdr_doubling"
+    assert recipe["averaging"] == "ema"
+    assert not out.with_name("practised.checkpoints").exists()
+
+
+def test_an_interrupted_fit_prints_the_command_that_resumes_it(folder: Path) -> None:
+    command = [
+        sys.executable, "-m", "tabtext", "fit", str(folder / "train.csv"), "--target", "Sales",
+        "--out", str(folder / "interrupted"), "--epochs", "2000", "--batch-size", "16",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    lines = [process.stderr.readline()]
+    while not lines[-1].startswith("epoch"):
+        lines.append(process.stderr.readline())
+
+    process.send_signal(signal.SIGTERM)
+    message = process.communicate()[1]
+
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "--resume" in message
+    assert "tabtext fit" in message
+    resumed = run(*command[3:], "--resume", "--max-time", "0.001s", "--quiet")
+    assert resumed.exit_code == 0, resumed.output
+    history = tabtext.load(folder / "interrupted").history_
+    assert history.stopped is not None
+    assert len(history.epochs) > 1
+    assert not (folder / "interrupted.checkpoints").exists()
 
 
 def test_the_task_is_judged_by_the_target(folder: Path) -> None:

@@ -198,7 +198,8 @@ class TabularEstimator(FittingSteps):
         UnknownColumnError, ColumnTypeError
             If a column is not there, or has another type than at the fit.
         """
-        return self.target_.decode(self._raw(X, augmentation))
+        raw = self._raw(X, augmentation)
+        return self.target_.decode(raw)
 
     def evaluate(
         self,

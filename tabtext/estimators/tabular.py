@@ -168,7 +168,8 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
             In the order of ``classes_``, summing to 1; with several labels of shape
             ``(rows, labels)``, each the probability that the label holds.
         """
-        return self.target_.outputs(self._raw(X, augmentation))
+        raw = self._raw(X, augmentation)
+        return self.target_.outputs(raw)
 
     def predict_table(self, X: Any, *, probabilities: bool = False) -> pa.Table:  # noqa: N803
         """Return predictions as an Arrow table.

@@ -165,10 +165,14 @@ class TensorBatches:
         return part
 
     def fingerprint(self) -> str:
-        """Return the number of rows and a checksum of the targets."""
-        target = self.target.detach().cpu().contiguous()
-        checksum = crc32(target.view(torch.uint8).numpy().data) if target.numel() else 0
-        return f"{self.n_rows} rows, batch size {self.batch_size}, targets {checksum:08x}"
+        """Return the number of rows and a checksum of all tensors."""
+        checksum = 0
+        for tensor in (*self.inputs, self.target, *([] if self.weight is None else [self.weight])):
+            if tensor.numel():
+                content = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8)
+                checksum = crc32(content.numpy().data, checksum)
+        order = "shuffled" if self.shuffle else "in order"
+        return f"{self.n_rows} rows, batch size {self.batch_size}, {order}, sum {checksum:08x}"
 
     def _gathered(self, bounds: list[int], order: Tensor | None) -> Iterator[Batch]:
         """The batches between the bounds, as views of one gathering."""

@@ -12,11 +12,15 @@ code.
 
 import json
 import os
+import re
 import shutil
 import signal
+import tempfile
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import FrameType
@@ -33,6 +37,7 @@ from tabtext.errors import (
     TrainingInterrupted,
 )
 from tabtext.training.callbacks import Callback
+from tabtext.training.distributed import STEPS_BETWEEN_MEETINGS, first_process_only
 
 if TYPE_CHECKING:
     from tabtext.training.run import Run
@@ -41,7 +46,8 @@ __all__ = ["Checkpoints", "read_checkpoint", "write_checkpoint"]
 
 _FORMAT_VERSION = 1
 _STATE, _TENSORS = "state.json", "tensors.safetensors"
-_STEPS_BETWEEN_MEETINGS = 20
+_REPLACED, _DISCARDED = ".replaced", ".discarded"
+_ONE_REQUEST_SECONDS = 1.0
 
 
 class Checkpoints(Callback):
@@ -55,7 +61,8 @@ class Checkpoints(Callback):
     directory : str or Path
         Where checkpoints are kept; of one run only.
     every_steps : int, optional
-        Steps between checkpoints.
+        Steps between checkpoints. Several processes look at signals and at this number in every
+        20th step only, so as not to wait for each other in all of them.
     every_minutes : float or None
         Minutes between checkpoints; what a killed process can lose at most.
     keep : int
@@ -99,7 +106,8 @@ class Checkpoints(Callback):
         self.how_to_resume = (
             how_to_resume or f"fit(..., checkpoints={str(directory)!r}, resume=True)"
         )
-        self._callbacks: list[Callback] = []
+        self._callbacks: dict[str, Callback] = {}
+        self._fingerprint: dict[str, Any] = {}
         self._signals = _Signals()
         self._writer = _Writer()
         self._best: Path | None = None
@@ -119,112 +127,143 @@ class Checkpoints(Callback):
         ArtifactError
             If all checkpoints are damaged.
         """
-        self._callbacks = [callback for callback in callbacks if callback is not self]
+        self._callbacks = _named([callback for callback in callbacks if callback is not self])
+        self._fingerprint = run.fingerprint()
+        self._best = None
+        # Where one process fails, all do: it would leave the others waiting in the first step.
+        first_process_only(partial(_complete_replacements, self.directory))
         found = _checkpoints_in(self.directory)
+        self._require_same_view(run, found)
         if found and not resume:
             raise SaveError(
                 f"{self.directory} holds checkpoints of an unfinished run, the last being "
                 f"{found[-1].name}. Go on from it with {self.how_to_resume}, or delete the "
                 "directory"
             )
-        if run.world.is_first:
-            _prepare(self.directory)
+        first_process_only(partial(_prepare, self.directory))
         if found:
             self._restore(run, found)
         self._saved_at = monotonic()
 
     def fit_started(self, run: "Run") -> None:
         """Listen to signals."""
-        del run
-        self._signals.listen()
+        # torchrun passes a Ctrl-C on to processes that had it from the terminal already.
+        self._signals.listen(one_request=0.0 if run.world.is_alone else _ONE_REQUEST_SECONDS)
 
     def step_ended(self, run: "Run") -> None:
         """Save if it is time, or if a signal came."""
-        alone = run.world.is_alone
-        if not alone and run.step % _STEPS_BETWEEN_MEETINGS:
+        if not run.world.is_alone and run.step % STEPS_BETWEEN_MEETINGS:
             return
-        number, due = self._signals.number, self._is_due(run)
-        if not alone:
-            number = max(run.world.gather(number))
-            due = bool(run.world.first(float(due)))
-        if number:
+        views = run.world.gather((self._signals.number, self._is_due(run), run.stopping))
+        if any(stopping for _, _, stopping in views):
+            return  # the end of the epoch follows at once, and is saved
+        if number := max(number for number, _, _ in views):
             self._leave(run, number)
-        elif due:
+        elif views[0][1]:  # the first process' clock, and its number of steps
             self._save(run)
 
     def epoch_ended(self, run: "Run") -> None:
         """Save."""
-        number = max(run.world.gather(self._signals.number))
-        if number:
+        if number := max(run.world.gather(self._signals.number)):
             self._leave(run, number)
-        self._save(run, is_best=run.history.best_epoch == len(run.history.epochs) - 1)
+        self._save(run)
 
     def fit_ended(self, run: "Run") -> None:
         """Wait for the last checkpoint to be written."""
-        del run
-        self._signals.ignore()
+        number = self._signals.ignore()
         self._writer.wait()
+        if run.finished and number:
+            signal.raise_signal(number)  # it came too late to interrupt training
 
     # -- saving ------------------------------------------------------------------------------
 
     def _is_due(self, run: "Run") -> bool:
         if self.every_steps is not None:
-            last = _STEPS_BETWEEN_MEETINGS if not run.world.is_alone else 1
-            if run.step % self.every_steps < last:
+            # At the first look since the number was full.
+            since_last_look = 1 if run.world.is_alone else STEPS_BETWEEN_MEETINGS
+            if run.step % self.every_steps < since_last_look:
                 return True
         minutes = self.every_minutes
         return minutes is not None and monotonic() - self._saved_at >= 60 * minutes
 
-    def _save(self, run: "Run", *, is_best: bool = False) -> None:
-        """Copy the state; write it in the background, unless one is being written still."""
+    def _save(self, run: "Run") -> None:
+        """Copy the state, and write it in the background."""
+        path = self.directory / f"step-{run.step:08d}"
+        if run.step_in_epoch == 0 and run.history.best_epoch == run.epoch - 1:
+            self._best = path
         state = self._state(run)
         self._saved_at = monotonic()
-        if not run.world.is_first:
-            return
-        path = self.directory / f"step-{run.step:08d}"
-        if is_best:
-            self._best = path
-        self._writer.start(path, state, after=self._remove_old)
+        if run.world.is_first:
+            self._writer.start(path, state, after=partial(self._remove_old, self._best))
 
     def _state(self, run: "Run") -> dict[str, Any]:
         return {
             "format_version": _FORMAT_VERSION,
-            "fingerprint": run.fingerprint(),
+            "fingerprint": self._fingerprint,
             "best_checkpoint": None if self._best is None else self._best.name,
             "run": run.state(),
-            "callbacks": [callback.state() for callback in self._callbacks],
+            "callbacks": {name: callback.state() for name, callback in self._callbacks.items()},
         }
 
     def _leave(self, run: "Run", number: int) -> None:
         """Save at once and end training."""
         self._save(run)
         failure = self._writer.wait()
+        run.world.wait()  # a process that leaves early has torchrun end the one that writes
         name = signal.Signals(number).name
+        epoch = min(run.epoch + 1, run.plan.n_epochs)
         place = f"a checkpoint of step {run.step} is in {self.directory}"
         if failure is not None:
-            place = f"no checkpoint could be written ({failure}); the last one stays"
+            place = f"no checkpoint could be written ({failure!r}); the last one stays"
         raise TrainingInterrupted(
-            f"training was interrupted ({name}) in epoch {run.epoch + 1}; {place}. "
+            f"training was interrupted ({name}) in epoch {epoch}; {place}. "
             f"Resume with: {self.how_to_resume}",
             number,
         )
 
-    def _remove_old(self) -> None:
-        newest = _checkpoints_in(self.directory)
-        for path in newest[: -self.keep]:
-            if path != self._best:
-                shutil.rmtree(path, ignore_errors=True)
+    def _remove_old(self, best: Path | None) -> None:
+        for path in _checkpoints_in(self.directory)[: -self.keep]:
+            if path != best:
+                _discard(path)
 
     # -- restoring ---------------------------------------------------------------------------
 
+    def _require_same_view(self, run: "Run", found: Sequence[Path]) -> None:
+        views = run.world.gather([path.name for path in found])
+        if any(view != views[0] for view in views):
+            raise SaveError(
+                f"not every process sees the same checkpoints in {self.directory}; all machines "
+                "need a common directory for them"
+            )
+
     def _restore(self, run: "Run", found: Sequence[Path]) -> None:
-        state = _newest_readable(found, run.device)
-        _require_same(state["fingerprint"], run.fingerprint(), self.directory)
+        def read() -> tuple[Path, dict[str, Any]]:
+            path, state = _newest_readable(found, run.device)
+            _require_same(state["fingerprint"], self._fingerprint, self.directory)
+            return path, state
+
+        path, state = run.world.together(read)
         best = state["best_checkpoint"]
         self._best = None if best is None else self.directory / best
         run.load_state(state["run"])
-        for callback, kept in zip(self._callbacks, state["callbacks"], strict=False):
-            callback.load_state(kept)
+        for name, callback in self._callbacks.items():
+            if name in state["callbacks"]:
+                callback.load_state(state["callbacks"][name])
+        if run.world.is_first:
+            # Damaged ones; they would count among the newest, and push out those that are whole.
+            for later in found[found.index(path) + 1 :]:
+                _discard(later)
+
+
+def _named(callbacks: Sequence[Callback]) -> dict[str, Callback]:
+    """Callbacks under names that hold in every process, some of which have fewer of them."""
+    counts: Counter[str] = Counter()
+    names: dict[str, Callback] = {}
+    for callback in callbacks:
+        name = type(callback).__name__
+        counts[name] += 1
+        names[f"{name} {counts[name]}"] = callback
+    return names
 
 
 class _Writer:
@@ -232,13 +271,13 @@ class _Writer:
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
-        self._failure: OSError | None = None
+        self._failure: OSError | MemoryError | None = None
 
-    def start(self, path: Path, state: Mapping[str, Any], *, after: Any) -> None:
+    def start(self, path: Path, state: Mapping[str, Any], *, after: Callable[[], None]) -> None:
         """Copy the state's tensors, and begin to write them."""
         self.wait()
         tensors: dict[str, Tensor] = {}
-        description = _without_tensors(state, "", tensors)
+        description = _to_json(_without_tensors(state, "", tensors))
         # Training goes on and changes the tensors while they are written.
         copies = {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
 
@@ -246,13 +285,13 @@ class _Writer:
             try:
                 _write(path, description, copies)
                 after()
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 self._failure = error
 
         self._thread = threading.Thread(target=write, name="tabtext-checkpoint")
         self._thread.start()
 
-    def wait(self) -> OSError | None:
+    def wait(self) -> OSError | MemoryError | None:
         """Wait for the thread; warn of its failure, and return it."""
         if self._thread is not None:
             self._thread.join()
@@ -260,7 +299,7 @@ class _Writer:
         failure, self._failure = self._failure, None
         if failure is not None:
             warnings.warn(
-                f"a checkpoint could not be written: {failure}. The one before it is whole, and "
+                f"a checkpoint could not be written: {failure!r}. The one before it is whole, and "
                 "training goes on; free some space",
                 TabTextWarning,
                 stacklevel=2,
@@ -273,26 +312,35 @@ class _Signals:
 
     def __init__(self) -> None:
         self.number = 0
+        self._noted_at = 0.0
+        self._one_request = 0.0
         self._before: dict[int, Any] = {}
 
-    def listen(self) -> None:
-        """Take over SIGINT and SIGTERM; only a main thread can."""
-        self.number = 0
+    def listen(self, *, one_request: float = 0.0) -> None:
+        """Take over SIGINT and SIGTERM; only a main thread can.
+
+        Signals within ``one_request`` seconds of the first are the same request.
+        """
+        self.number, self._one_request = 0, one_request
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._note)
 
-    def ignore(self) -> None:
-        """Give both signals back to who had them."""
+    def ignore(self) -> int:
+        """Give both signals back to who had them; return the one that came, or 0."""
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # None: the handler was not Python's, and cannot be had back.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._before.clear()
+        number, self.number = self.number, 0
+        return number
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if self.number:
+        if not self.number:
+            self.number, self._noted_at = number, monotonic()
+        elif monotonic() - self._noted_at >= self._one_request:
             raise KeyboardInterrupt
-        self.number = number
 
 
 # -- files ---------------------------------------------------------------------------------------
@@ -307,7 +355,9 @@ def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
         If the disk is full or not writable; what stood under other names is as it was.
     """
     tensors: dict[str, Tensor] = {}
-    _write(path, _without_tensors(state, "", tensors), tensors)
+    description = _to_json(_without_tensors(state, "", tensors))
+    # Copies, because safetensors refuses tensors that share memory.
+    _write(path, description, {name: tensor.clone() for name, tensor in tensors.items()})
 
 
 def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -334,31 +384,64 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
         tensors = load((path / _TENSORS).read_bytes())
         state: dict[str, Any] = _with_tensors(description, tensors, device)
         version = int(state["format_version"])
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (*_SIGNS_OF_DAMAGE, SafetensorError) as error:
         raise ArtifactError(f"the checkpoint {path} is damaged: {error!r}") from error
     if version > _FORMAT_VERSION:
-        raise ArtifactError(
+        raise _NewerFormatError(
             f"the checkpoint {path} has format {version}, newer than this version of tabtext reads "
             f"({_FORMAT_VERSION}). Upgrade with: pip install --upgrade tabtext"
         )
     return state
 
 
-def _write(path: Path, description: Any, tensors: Mapping[str, Tensor]) -> None:
+class _NewerFormatError(ArtifactError):
+    """A checkpoint that is not damaged; an older one beside it is no substitute."""
+
+
+_SIGNS_OF_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError)
+
+
+def _to_json(description: Any) -> bytes:
+    return json.dumps(description, default=_plain_number).encode()
+
+
+def _plain_number(value: Any) -> Any:
+    """A number of numpy, as metrics often are, as Python's own, which json knows."""
+    if not hasattr(value, "item"):
+        raise TypeError(f"{value!r} is nothing that a checkpoint can keep; see Callback.state")
+    return value.item()
+
+
+def _write(path: Path, description: bytes, tensors: Mapping[str, Tensor]) -> None:
     from safetensors.torch import save
 
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    replaced = path.with_name(f".{path.name}{_REPLACED}")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir(parents=True)
-        _write_through(temporary / _STATE, json.dumps(description).encode())
+        _write_through(temporary / _STATE, description)
         contiguous = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
         _write_through(temporary / _TENSORS, save(contiguous))
-        if path.exists():  # a run that went back to an older checkpoint comes by again
-            shutil.rmtree(path)
+        if path.exists():  # the last step of an epoch, and the epoch's end after it
+            path.rename(replaced)
         temporary.rename(path)
+        shutil.rmtree(replaced, ignore_errors=True)
     finally:
+        _put_back(replaced, path)
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put_back(replaced: Path, path: Path) -> None:
+    if replaced.exists() and not path.exists():
+        replaced.rename(path)
+
+
+def _discard(path: Path) -> None:
+    """Delete a checkpoint; killed midway, it leaves no half of one under its name."""
+    hidden = path.with_name(f".{path.name}{_DISCARDED}")
+    path.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _write_through(path: Path, content: bytes) -> None:
@@ -369,24 +452,35 @@ def _write_through(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def _complete_replacements(directory: Path) -> None:
+    """Put back what a process was about to replace when it was killed."""
+    for hidden in directory.glob(f".step-*{_REPLACED}"):
+        _put_back(hidden, directory / hidden.name.removeprefix(".").removesuffix(_REPLACED))
+
+
 def _prepare(directory: Path) -> None:
+    """Clear what processes that were killed left behind, and see whether files can be written."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        for leftover in directory.glob(".step-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        tempfile.TemporaryFile(dir=directory).close()
     except OSError as error:
         raise SaveError(f"no checkpoints can be kept in {directory}: {error}") from error
-    for leftover in directory.glob(".step-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _checkpoints_in(directory: Path) -> list[Path]:
     """Complete checkpoints, oldest first."""
-    return sorted(path for path in directory.glob("step-*") if path.is_dir())
+    found = [path for path in directory.glob("step-*") if re.fullmatch(r"step-\d+", path.name)]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
 
 
-def _newest_readable(found: Sequence[Path], device: torch.device) -> dict[str, Any]:
+def _newest_readable(found: Sequence[Path], device: torch.device) -> tuple[Path, dict[str, Any]]:
     for path in reversed(found):
         try:
-            return read_checkpoint(path, device)
+            return path, read_checkpoint(path, device)
+        except _NewerFormatError:
+            raise
         except ArtifactError as error:
             if path == found[0]:
                 raise
@@ -406,7 +500,7 @@ def _require_same(kept: Mapping[str, Any], now: Mapping[str, Any], directory: Pa
     ]
     changes += [
         f"{name}: {kept[name]} then, {now[name]} now"
-        for name in ("data", "processes")
+        for name in ("data", "validation", "processes")
         if kept[name] != now[name]
     ]
     if kept["parameters"] != now["parameters"]:
@@ -426,12 +520,20 @@ def _without_tensors(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
         tensors[name] = value
         return {"tensor": name}
     if isinstance(value, Mapping):
-        entries = {str(k): _without_tensors(v, f"{name}/{k}", tensors) for k, v in value.items()}
+        entries = {
+            str(k): _without_tensors(v, f"{name}/{_escaped(str(k))}", tensors)
+            for k, v in value.items()
+        }
         numbered = bool(value) and all(isinstance(key, int) for key in value)
         return {"numbered": entries} if numbered else {"named": entries}
     if isinstance(value, list | tuple):
         return [_without_tensors(v, f"{name}/{i}", tensors) for i, v in enumerate(value)]
     return value
+
+
+def _escaped(key: str) -> str:
+    """A key without slashes, as in JSON pointers: ``{"a/b": ...}`` is not ``{"a": {"b": ...}}``."""
+    return key.replace("~", "~0").replace("/", "~1")
 
 
 def _with_tensors(value: Any, tensors: Mapping[str, Tensor], device: torch.device | str) -> Any:

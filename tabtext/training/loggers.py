@@ -142,23 +142,34 @@ class MLflowLogger(Callback):
         self.tracking_uri = tracking_uri
         self.run_id: str | None = None
         self._mlflow: Any = None
+        self._uri_before: str | None = None
         self._opened = False
 
     def fit_started(self, run: "Run") -> None:
         """Join the active run, or start one, or go on with that of the checkpoint."""
         self._mlflow = mlflow = _needed("mlflow", extra="mlflow")
         if self.tracking_uri is not None:
+            self._uri_before = mlflow.get_tracking_uri()
             mlflow.set_tracking_uri(self.tracking_uri)
-        if self.experiment is not None:
-            mlflow.set_experiment(self.experiment)
         active = mlflow.active_run()
         self._opened = active is None
         resumed = self.run_id is not None
         if active is None:
-            active = mlflow.start_run(run_id=self.run_id)
+            experiment = None if resumed else self._experiment_id()
+            active = mlflow.start_run(run_id=self.run_id, experiment_id=experiment)
         self.run_id = active.info.run_id
         if not resumed:
             mlflow.log_params({k: str(v)[:500] for k, v in run.options.to_dict().items()})
+
+    def _experiment_id(self) -> str | None:
+        """The experiment's, made if need be; None is whichever the caller has set."""
+        if self.experiment is None:
+            return None
+        # mlflow.set_experiment would set it for all runs that the caller starts later, too.
+        found = self._mlflow.get_experiment_by_name(self.experiment)
+        if found is None:
+            return str(self._mlflow.create_experiment(self.experiment))
+        return str(found.experiment_id)
 
     def epoch_ended(self, run: "Run") -> None:
         """Log the epoch's record."""
@@ -166,10 +177,13 @@ class MLflowLogger(Callback):
         self._mlflow.log_metrics(_measured(run.history.epochs[-1]), step=epoch)
 
     def fit_ended(self, run: "Run") -> None:
-        """End the run if it was started here."""
+        """End the run if it was started here, and leave MLflow configured as it was."""
         if self._opened:
             self._mlflow.end_run("FINISHED" if run.finished else "FAILED")
             self._opened = False
+        if self._uri_before is not None:
+            self._mlflow.set_tracking_uri(self._uri_before)
+            self._uri_before = None
 
     def state(self) -> dict[str, Any]:
         """The run, so that a resumed training goes on with it."""

@@ -43,6 +43,7 @@ class MicroBatches:
     def __init__(self, rows: int | None, *, recovers: bool = True) -> None:
         self.rows = rows
         self.recovers = recovers
+        self._told = False
 
     def run(
         self,
@@ -71,14 +72,21 @@ class MicroBatches:
         torch.OutOfMemoryError
             If not even a single row fits.
         """
+        too_many = 0
         while True:
             try:
-                return self._accumulate(batch, backward)
+                loss = self._accumulate(batch, backward)
             except torch.OutOfMemoryError:
-                if not self.recovers or min(self.rows or len(batch), len(batch)) == 1:
+                rows = min(self.rows or len(batch), len(batch))
+                if not self.recovers or rows == 1:
                     raise
+            else:
+                if too_many:
+                    self._tell_once(too_many)
+                return loss
             # Outside of the handler: its exception would keep the failed pass's tensors alive.
-            self._halve(len(batch))
+            too_many = too_many or rows
+            self.rows = -(-rows // 2)
             restart()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -90,15 +98,15 @@ class MicroBatches:
         losses = [backward(part, part is parts[-1]) for part in parts]
         return torch.stack(losses).sum()
 
-    def _halve(self, batch_rows: int) -> None:
-        before = min(self.rows or batch_rows, batch_rows)
-        first_time = self.rows is None or self.rows >= batch_rows
-        self.rows = -(-before // 2)
-        if first_time:
-            warnings.warn(
-                f"the GPU's memory does not hold a batch of {batch_rows} rows; from now on it goes "
-                f"through in parts of {self.rows} or fewer, with the same effective batch size. "
-                f"micro_batch_size={self.rows} does so from the start",
-                TabTextWarning,
-                stacklevel=2,
-            )
+    def _tell_once(self, too_many: int) -> None:
+        """Warn, now that it is known how many rows fit."""
+        if self._told:
+            return
+        self._told = True
+        warnings.warn(
+            f"the GPU's memory does not hold {too_many} rows at once; from now on batches go "
+            f"through in parts of {self.rows} or fewer, with the same effective batch size. "
+            f"micro_batch_size={self.rows} does so from the start",
+            TabTextWarning,
+            stacklevel=3,
+        )

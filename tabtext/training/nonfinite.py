@@ -113,7 +113,7 @@ def first_non_finite(model: nn.Module, loss: Loss, batch: Batch) -> str:
         return outputs[0]
     if _bad_place(raw) is not None:
         return f"output of the model ({type(model).__name__}), whose modules' outputs are finite"
-    if not isfinite(float(value)):
+    if not isfinite(float(value.detach())):
         return "the loss, from outputs that are finite"
     for name, gradient in _gradients(model, value):
         if _bad_place(gradient) is not None:

@@ -10,7 +10,7 @@ from torch import nn
 from tabtext.errors import DataError, ParameterError
 from tabtext.training.batches import Batch, Batches
 from tabtext.training.compilation import compiled
-from tabtext.training.distributed import World, join_world
+from tabtext.training.distributed import STEPS_BETWEEN_MEETINGS, World, join_world
 from tabtext.training.history import Epoch, History
 from tabtext.training.layer_groups import LayerGroups
 from tabtext.training.measurements import Measurements
@@ -74,6 +74,7 @@ class Run:
         self.world: World = join_world(self.device)
         self.train = train if self.world.is_alone else train.shard(self.world.rank, self.world.size)
         self.valid = valid
+        _require_same_rows(self.world, train, valid)
         self.parameters = list(self.model.parameters())
         self.steps_per_epoch = len(self.train)
         self.plan = Plan(options, n_groups=len(groups), steps_per_epoch=self.steps_per_epoch)
@@ -93,6 +94,7 @@ class Run:
         self.finished = False
         self._phase: int | None = None
         self._rates: tuple[float, ...] = ()
+        self._momentum, _ = options.beta_pair
         self._time_limit = None if options.max_time is None else duration(options.max_time)
         self._started, self._epoch_started = monotonic(), monotonic()
         self._extra_losses = [m for m in self.model.modules() if hasattr(m, "extra_loss")]
@@ -115,14 +117,24 @@ class Run:
         """End training after the current step or epoch."""
         self.stopping = self.history.stopped = reason
 
+    def agree_to_stop(self) -> None:
+        """End training in all processes if it ends in one, whose gradients would be missed."""
+        reasons = [reason for reason in self.world.gather(self.stopping) if reason is not None]
+        if reasons:
+            self.stop(reasons[0])
+
+    def ends_here(self) -> bool:
+        """Whether no batch of this epoch follows; several processes agree on that now and then."""
+        if not self.world.is_alone:
+            watches_clock = self._time_limit is not None  # then they meet in every step anyhow
+            if not watches_clock and self.step % STEPS_BETWEEN_MEETINGS:
+                return False
+            self.agree_to_stop()
+        return self.stopping is not None
+
     def batches_left(self) -> Iterator[Batch]:
         """The batches of this epoch that were not seen yet."""
         return self.train.walk(self.epoch, seed=self.options.seed, start=self.step_in_epoch)
-
-    def trained_modules(self) -> Iterator[nn.Module]:
-        """Modules of the layer groups that are not frozen."""
-        for group in self.groups.groups[self.groups.first_trained :]:
-            yield from group.modules()
 
     # -- one step ----------------------------------------------------------------------------
 
@@ -132,7 +144,9 @@ class Run:
         settings = self.plan.at(self.position)
         if settings.phase != self._phase:
             self._enter_phase(settings)
-        set_rates(self.optimizer, self._rates, settings.factor, settings.momentum)
+        # A phase that does not move the momentum has that of the options, whatever came before.
+        momentum = self._momentum if settings.momentum is None else settings.momentum
+        set_rates(self.optimizer, self._rates, settings.factor, momentum)
         return self._rates[-1] * settings.factor
 
     def extra_loss(self) -> torch.Tensor | float:
@@ -152,6 +166,11 @@ class Run:
         for parameter in self.parameters:
             parameter.grad = None
 
+    def begin_batch_anew(self) -> None:
+        """Forget the gradients of a batch that memory did not hold; it goes on in parts."""
+        self.clear_gradients()
+        self.network = self.model  # parts are not compiled, and only a process alone gets here
+
     def _look_at_the_clock(self) -> None:
         """Without a time budget the schedule follows the steps; with one, whichever is ahead."""
         self.position = float(self.step)
@@ -170,7 +189,11 @@ class Run:
             )
         self._phase, self._rates = settings.phase, phase.rates
         self.groups.train()
-        self.network = compiled(self.model, self.options.compile, self.device, self.plan.n_steps)
+        # CUDA graphs give the gradients of all parts of a batch the same memory: they would
+        # overwrite each other instead of adding up.
+        in_parts = self.micro_batches.rows is not None and self.device.type == "cuda"
+        setting = "never" if in_parts else self.options.compile
+        self.network = compiled(self.model, setting, self.device, self.plan.n_steps)
         if not self.world.is_alone:
             # Wrapped anew in every phase: it notes which parameters have gradients.
             self.network = nn.parallel.DistributedDataParallel(self.network)
@@ -217,6 +240,7 @@ class Run:
             del options[name]
         return {
             "data": self.train.fingerprint(),
+            "validation": None if self.valid is None else self.valid.fingerprint(),
             "processes": self.world.size,
             "parameters": {name: list(p.shape) for name, p in self.model.named_parameters()},
             "options": options,
@@ -233,6 +257,7 @@ class Run:
             "history": self.history.to_dict(),
             "measured": self.measured.state(),
             "model": self.model.state_dict(),
+            "first_trained": self.groups.first_trained,
             "optimizer": self.optimizer.state_dict(),
             "precision": self.precision.state(),
             "micro_batch_rows": self.micro_batches.rows,
@@ -249,6 +274,9 @@ class Run:
         self.history.stopped = None
         self.measured.load_state(state["measured"])
         self.model.load_state_dict(state["model"])
+        if state["first_trained"] != self.groups.first_trained:
+            # What an earlier phase froze; one that freezes nothing itself leaves it like that.
+            self.groups.freeze_to(state["first_trained"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.precision.load_state(state["precision"])
         self.micro_batches.rows = state["micro_batch_rows"]
@@ -257,6 +285,7 @@ class Run:
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(own[1].cpu(), self.device)
         self.good_buffers.keep()
+        self._look_at_the_clock()
 
 
 def _require_something_to_do(model: nn.Module, train: Batches, valid: Batches | None) -> None:
@@ -266,3 +295,16 @@ def _require_something_to_do(model: nn.Module, train: Batches, valid: Batches | 
         raise DataError("there are no training rows")
     if valid is not None and not valid.n_rows:
         raise DataError("there are no validation rows; leave `valid` out to train without any")
+
+
+def _require_same_rows(world: World, train: Batches, valid: Batches | None) -> None:
+    """Refuse processes with rows of their own, which would wait for each other's steps for ever."""
+    if world.is_alone:
+        return
+    rows = world.gather((train.fingerprint(), None if valid is None else valid.fingerprint()))
+    for rank, others in enumerate(rows):
+        if others != rows[0]:
+            raise DataError(
+                f"process {rank} has other rows ({others}) than process 0 ({rows[0]}); give every "
+                "process all rows, of which it takes its share itself"
+            )

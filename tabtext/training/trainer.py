@@ -136,7 +136,7 @@ class Trainer:
                     self._step(run, batch)
                     for callback in step_callbacks:
                         callback.step_ended(run)
-                    if run.stopping:
+                    if run.ends_here():
                         break
                 self._end_epoch(run, callbacks)
         return run.history
@@ -171,7 +171,7 @@ class Trainer:
                     return self._backward_part(run, rows, len(rows) / len(batch))
             return self._backward_part(run, rows, len(rows) / len(batch))
 
-        return run.micro_batches.run(batch, part, restart=run.clear_gradients)
+        return run.micro_batches.run(batch, part, restart=run.begin_batch_anew)
 
     def _backward_part(self, run: Run, rows: Batch, share: float) -> Tensor:
         if run.precision.is_mixed:
@@ -222,7 +222,9 @@ class Trainer:
         if run.precision.scales:
             run.precision.step(run.optimizer)
             return
-        bad = (~(loss.isfinite() & norm.isfinite())).float()
+        # Several processes must all act alike: the norm is common to them, the loss is not.
+        fine = loss.isfinite() & norm.isfinite() if run.world.is_alone else norm.isfinite()
+        bad = (~fine).float()
         before = getattr(run.optimizer, "found_inf", None)
         # Fused optimizers leave everything as it is where this tensor is 1, as for a scaler.
         run.optimizer.grad_scale = None  # type: ignore[attr-defined]  # as torch's GradScaler does
@@ -235,6 +237,8 @@ class Trainer:
         """Read what the steps measured, validate, and tell the callbacks."""
         run.measured.read()
         self._require_finite(run)
+        run.agree_to_stop()
+        run.world.share_(self.model.buffers())  # each has seen other rows in the last step
         trained_at = monotonic()
         for callback in callbacks:
             callback.validation_started(run)
@@ -242,6 +246,7 @@ class Trainer:
         run.end_epoch(trained_at, valid_loss, metrics)
         for callback in callbacks:
             callback.epoch_ended(run)
+        run.agree_to_stop()
 
     def _require_finite(self, run: Run) -> None:
         """On a GPU, find out after the epoch whether a step had to be left out."""
@@ -364,7 +369,11 @@ def _total_norm(gradients: list[Tensor]) -> Tensor:
 
     As ``nn.utils.get_total_norm``, without its sorting by device and type: a third faster.
     """
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    if not gradients:
+        return torch.zeros(())
+    norms: list[Tensor] = list(torch._foreach_norm(gradients))
+    total: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    return total
 
 
 def _all_rows(run: Run, outputs: list[Tensor]) -> Tensor:

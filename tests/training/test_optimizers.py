@@ -344,7 +344,8 @@ def test_betas_weigh_old_gradients_against_new_ones() -> None:
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_momentum_goes_down_and_back_against_the_rate(optimizer: str) -> None:
     watch = WatchMomentum()
-    options = TrainingOptions(epochs=1, optimizer=optimizer)  # type: ignore[arg-type]
+    cycled = {"momentum_range": (0.95, 0.85)}
+    options = TrainingOptions(epochs=1, optimizer=optimizer, **cycled)  # type: ignore[arg-type]
     rows = torch.ones(82, 3)
     steps = TensorBatches((rows,), rows[:, :1], batch_size=2)
     model = nn.Linear(3, 1, bias=False)

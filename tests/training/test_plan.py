@@ -113,7 +113,8 @@ def test_each_phase_runs_through_a_schedule_of_its_own() -> None:
 
 def test_only_the_phases_in_one_cycle_move_the_momentum() -> None:
     phases = (Phase(epochs=1, schedule="cosine"), Phase(epochs=1))
-    plan = Plan(TrainingOptions(phases=phases), n_groups=1, steps_per_epoch=5)
+    options = TrainingOptions(phases=phases, momentum_range=(0.95, 0.85))
+    plan = Plan(options, n_groups=1, steps_per_epoch=5)
 
     momenta = [plan.at(step).momentum for step in range(10)]
 

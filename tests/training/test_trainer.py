@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tabtext.errors import DataError, ParameterError
+from tabtext.errors import DataError, DivergenceError, ParameterError, TabTextWarning
 from tabtext.training.batches import Batch, TensorBatches
 from tabtext.training.callbacks import Callback
 from tabtext.training.history import History
@@ -480,6 +480,96 @@ def test_a_large_extra_loss_shrinks_activations() -> None:
         return float(model[:2](INPUTS).detach().square().mean())
 
     assert activation(100.0) < 0.1 * activation(0.0)
+
+
+# ------------------------------------------------------------------------- as it goes on a device
+
+
+def device_step(trainer: Trainer, run: Run, batch: Batch) -> None:
+    """A step as on a GPU, where the decision whether to take it is left to the optimizer."""
+    run.begin_step()
+    loss = trainer.backward(run, batch)
+    trainer._update_if_finite(run, loss, trainer.clip_gradient(run))
+    run.optimizer.zero_grad(set_to_none=True)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_after_a_bad_step_the_device_takes_no_other(optimizer: Any) -> None:
+    with seeded(0):
+        model = nn.Linear(3, 1)
+    options = TrainingOptions(optimizer=optimizer)
+    trainer = Trainer(model, squared_error, options=options)
+    run = Run(trainer.groups, options, train_batches(), None)
+    good = Batch((INPUTS[:30],), TARGET[:30])
+    bad = Batch((INPUTS[:30],), torch.full((30, 1), torch.nan))
+
+    weights = []
+    for batch in (good, good, bad, good):
+        device_step(trainer, run, batch)
+        weights.append(model.weight.detach().clone())
+
+    assert not torch.equal(weights[0], weights[1])
+    assert torch.equal(weights[1], weights[2])
+    assert torch.equal(weights[1], weights[3])
+
+
+def test_with_scaled_losses_an_overflow_passes_and_a_loss_that_is_not_a_number_does_not() -> None:
+    options = TrainingOptions(precision="fp16")
+    trainer = Trainer(network(), squared_error, options=options)
+    run = Run(trainer.groups, options, train_batches(), None)
+    inf, nan = float("inf"), float("nan")
+
+    for loss, norm in ((1.0, inf), (1.0, 2.0)):
+        run.measured.add(loss, norm, 0.1)
+    run.measured.read()
+    trainer._require_finite(run)
+    run.measured.add(nan, nan, 0.1)
+    run.measured.read()
+
+    with pytest.raises(DivergenceError, match="loss became nan in epoch 1, step 3"):
+        trainer._require_finite(run)
+
+
+def test_a_batch_that_memory_does_not_hold_goes_on_in_parts() -> None:
+    class Cramped(nn.Linear):
+        """Memory for sixteen rows."""
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            if self.training and len(inputs) > 16:
+                raise torch.OutOfMemoryError
+            return super().forward(inputs)
+
+    def trained(kind: type[nn.Linear], micro_batch_size: int | None) -> nn.Module:
+        with seeded(0):
+            model = kind(3, 1)
+            options = TrainingOptions(epochs=2, micro_batch_size=micro_batch_size)
+            Trainer(model, squared_error, options=options).fit(train_batches(batch_size=64))
+        return model
+
+    with pytest.warns(TabTextWarning, match="does not hold 64 rows.*parts of 16 or") as caught:
+        cramped = trained(Cramped, None)
+
+    assert len(caught) == 1
+    assert_same_weights(cramped, trained(nn.Linear, 16))
+
+
+def test_parts_of_batches_do_not_go_through_cuda_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Graphs put every part's gradients in the same place, where they would not add up.
+    settings: list[str] = []
+
+    def noted(model: nn.Module, setting: str, device: torch.device, n_steps: int) -> nn.Module:
+        settings.append(setting)
+        return model
+
+    monkeypatch.setattr("tabtext.training.run.compiled", noted)
+    for micro_batch_size in (None, 8):
+        options = TrainingOptions(compile="always", micro_batch_size=micro_batch_size)
+        trainer = Trainer(network(), squared_error, options=options)
+        run = Run(trainer.groups, options, train_batches(), None)
+        run.device = torch.device("cuda")  # as if it were there
+        run.begin_step()
+
+    assert settings == ["always", "never"]
 
 
 # ------------------------------------------------------------------------------------- prediction
