@@ -191,7 +191,7 @@ class TabularParameters(BaseEstimator):
 
     def training_options(self, n_rows: int, task: str) -> TrainingOptions:
         """How to train on so many rows."""
-        further = dict(self.training or {})
+        further = {} if self.training is None else self.training
         _check_further(further)
         upwards = {metric.name for metric in METRICS[task] if metric.greater_is_better}
         return TrainingOptions(
@@ -229,6 +229,10 @@ class TabularParameters(BaseEstimator):
 
 def _check_further(further: Mapping[str, Any]) -> None:
     """Raise ``ParameterError`` for what is no training option, or has a parameter of its own."""
+    if not isinstance(further, Mapping):
+        raise ParameterError(
+            f"training={further!r} is no mapping of options; write training={{'optimizer': 'sgd'}}"
+        )
     known = {field.name for field in fields(TrainingOptions)}
     own = {field.name for field in fields(TabularParameters)}
     for name in further:

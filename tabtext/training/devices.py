@@ -38,4 +38,9 @@ def choose_device(name: str = "auto") -> torch.device:
             raise ParameterError(
                 f"device={name!r}, but torch sees {found} CUDA devices here; use device='auto'"
             )
+    elif device.type != "cpu":
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, NotImplementedError, AssertionError) as error:
+            raise ParameterError(f"device={name!r} cannot be used here: {error}") from error
     return device

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from numbers import Integral
-from typing import Any, Literal, get_args
+from math import inf
+from numbers import Integral, Real
+from typing import Any, Literal, TypeGuard, get_args
 
 from tabtext.errors import ParameterError, did_you_mean
 from tabtext.training.schedules import SCHEDULE_NAMES, Schedule
@@ -61,7 +62,7 @@ class Phase:
 
     def __post_init__(self) -> None:
         """Refuse what no phase can be."""
-        if not _whole(self.epochs) or self.epochs < 1:
+        if not _counts(self.epochs):
             raise ParameterError(f"a phase has epochs={self.epochs!r}; it needs at least 1, whole")
         if self.learning_rate is not None and not _are_rates(self.learning_rate):
             raise ParameterError(
@@ -165,7 +166,8 @@ class TrainingOptions:
         Rows that go through the model at once; gradients of a batch's parts are added up, so that
         the step is that of the whole batch. None: the whole batch, as long as memory allows.
     compile : {"auto", "always", "never"}
-        See ``tabtext.training.compilation``.
+        See ``tabtext.training.compilation``. Batches that go through a GPU in parts are not
+        compiled.
     monitor : str
         What chooses the best epoch: ``"valid_loss"`` or a metric.
     greater_is_better : bool
@@ -208,17 +210,18 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         """Refuse values outside of what each option may take."""
         rules = {
-            "epochs": _whole(self.epochs) and self.epochs >= 1,
+            "epochs": _counts(self.epochs),
             "learning_rate": _are_rates(self.learning_rate),
-            "cycle_len": self.cycle_len >= 1,
-            "cycle_mult": self.cycle_mult >= 1,
-            "weight_decay": self.weight_decay >= 0,
-            "clip_norm": self.clip_norm is None or self.clip_norm > 0,
-            "clip_value": self.clip_value is None or self.clip_value > 0,
-            "patience": self.patience is None or self.patience >= 1,
-            "micro_batch_size": self.micro_batch_size is None or self.micro_batch_size >= 1,
+            "cycle_len": _counts(self.cycle_len),
+            "cycle_mult": _counts(self.cycle_mult),
+            "weight_decay": _is_number(self.weight_decay) and self.weight_decay >= 0,
+            "clip_norm": self.clip_norm is None or _is_positive(self.clip_norm),
+            "clip_value": self.clip_value is None or _is_positive(self.clip_value),
+            "patience": self.patience is None or _counts(self.patience),
+            "micro_batch_size": self.micro_batch_size is None or _counts(self.micro_batch_size),
             "momentum_range": self.momentum_range is None or _are_shares(self.momentum_range),
             "betas": isinstance(self.betas, str) or _are_shares(self.betas),
+            "phases": all(isinstance(phase, Phase) for phase in self.phases),
         }
         for name, fine in rules.items():
             if not fine:
@@ -320,17 +323,29 @@ def _check_choice(name: str, value: object, known: Sequence[str | None]) -> None
         )
 
 
-def _whole(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def _are_shares(pair: Sequence[float]) -> bool:
-    return len(pair) == 2 and all(0 <= value < 1 for value in pair)
+def _is_positive(value: object) -> bool:
+    return _is_number(value) and value > 0
 
 
-def _are_rates(rates: float | tuple[float, ...]) -> bool:
-    rates = rates if isinstance(rates, tuple) else (rates,)
-    return bool(rates) and all(rate > 0 for rate in rates)
+def _counts(value: object) -> bool:
+    return isinstance(value, Integral) and _is_positive(value)
+
+
+def _are_shares(pair: object) -> bool:
+    return (
+        isinstance(pair, tuple | list)
+        and len(pair) == 2
+        and all(_is_number(value) and 0 <= value < 1 for value in pair)
+    )
+
+
+def _are_rates(rates: object) -> bool:
+    several = rates if isinstance(rates, tuple) else (rates,)
+    return bool(several) and all(_is_positive(rate) and rate < inf for rate in several)
 
 
 def _plain(value: Any) -> Any:

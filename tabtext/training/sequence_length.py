@@ -125,7 +125,7 @@ class GrowingSequences:
             per_token = batch.target.ndim > 1 and batch.target.shape[1] == whole
             yield replace(
                 batch,
-                inputs=tuple(tensor[:, kept] for tensor in batch.inputs),
+                inputs=tuple(t[:, kept] if t.ndim > 1 else t for t in batch.inputs),
                 target=batch.target[:, kept] if per_token else batch.target,
             )
 

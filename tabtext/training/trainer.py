@@ -276,7 +276,9 @@ class Trainer:
                 gradient_norm=norm,
             )
         run.good_buffers.restore()  # looking for the cause was a forward pass too
-        raise error
+        # All processes are here, and the rows to blame may be those of one of them alone.
+        errors = run.world.gather(error)
+        raise next((e for e in errors if "none when the step is repeated" not in str(e)), error)
 
     @torch.inference_mode()
     def _validate(self, run: Run) -> tuple[float | None, dict[str, float]]:

@@ -87,9 +87,7 @@ def plain_model() -> nn.Module:
 
 
 def model_with_norm() -> nn.Module:
-    return Grouped(
-        nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 1)
-    )
+    return Grouped(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 1))
 
 
 def rows(n_rows: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -191,7 +189,7 @@ def phases(directory: Path) -> dict[str, Any]:
 
     class Look(Callback):
         def epoch_ended(self, run: Run) -> None:
-            first_weights.append(float(run.model[0].weight.sum()))  # type: ignore[index,union-attr,arg-type]
+            first_weights.append(run.parameters[0].detach().sum().item())
 
     recipe = gradual_unfreezing(3, learning_rate=0.02)
     result = train(TrainingOptions(phases=recipe), callbacks=[Look()])
@@ -286,13 +284,7 @@ def blind(directory: Path) -> dict[str, Any]:
 
 def single(directory: Path) -> dict[str, Any]:
     """Checkpoints in a directory of its own, to be resumed by more processes than wrote them."""
-    return train(
-        THREE_EPOCHS, checkpoints=Checkpoints(directory / "single"), resume=not is_first_alone()
-    )
-
-
-def is_first_alone() -> bool:
-    return SIZE == 1
+    return train(THREE_EPOCHS, checkpoints=Checkpoints(directory / "single"), resume=SIZE > 1)
 
 
 def meetings(directory: Path) -> dict[str, Any]:
