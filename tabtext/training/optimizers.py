@@ -56,9 +56,12 @@ def build_optimizer(
     members = _parameter_groups(groups, options)
     momentum, _ = betas = options.beta_pair
     if options.optimizer == "sgd":
-        return torch.optim.SGD(
+        descent = torch.optim.SGD(
             members, lr=0.0, momentum=momentum, nesterov=momentum > 0, fused=True
         )
+        if momentum:
+            _begin_momentum(descent)
+        return descent
     return torch.optim.AdamW(members, lr=0.0, betas=betas, fused=True)
 
 
@@ -105,6 +108,17 @@ def decays(module: nn.Module, parameter: nn.Parameter) -> bool:
     if isinstance(module, _SPARED) or parameter is getattr(module, "bias", None):
         return False
     return parameter.ndim > 1
+
+
+def _begin_momentum(optimizer: torch.optim.SGD) -> None:
+    """Give the momentum zeros to begin with, which is what its first step takes it for.
+
+    Left to itself, torch's fused SGD fails where parameters of one group thaw at different times,
+    and a first step that a gradient scaler skips leaves uninitialised memory behind.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def _parameter_groups(

@@ -105,7 +105,6 @@ class Precision:
     def step(self, optimizer: torch.optim.Optimizer) -> None:
         """Update the weights, or, after an overflow, only lower the scale."""
         if self.scales:
-            _begin_momentum(optimizer)
             self.scaler.step(optimizer)
             self.scaler.update()
         else:
@@ -119,19 +118,6 @@ class Precision:
         """Continue from what a checkpoint kept."""
         if state:
             self.scaler.load_state_dict(state)
-
-
-def _begin_momentum(optimizer: torch.optim.Optimizer) -> None:
-    """Give SGD's momentum zeros to begin with, which is what its first step takes it for.
-
-    Left to itself, torch's fused SGD takes memory as it comes, and a first step that is skipped,
-    as it often is while the scale is still high, leaves in there whatever it was.
-    """
-    for group in optimizer.param_groups:
-        if group.get("momentum"):
-            for parameter in group["params"]:
-                if "momentum_buffer" not in optimizer.state[parameter]:
-                    optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def _choose(name: PrecisionName, device: torch.device) -> str:

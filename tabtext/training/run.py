@@ -1,6 +1,7 @@
 """One training run: all that changes while it lasts, and what its callbacks may look at."""
 
 from collections.abc import Iterator
+from math import isfinite
 from time import monotonic
 from typing import Any
 
@@ -213,6 +214,7 @@ class Run:
         measured, history = self.measured, self.history
         n_steps = max(len(measured.losses), 1)
         rows = self.train.n_rows * len(measured.losses) / self.steps_per_epoch
+        norms = [norm for norm in measured.norms if isfinite(norm)]  # fp16 skips the others' steps
         history.step_losses += measured.losses
         history.step_gradient_norms += measured.norms
         history.step_learning_rates += measured.rates
@@ -222,7 +224,7 @@ class Run:
                 valid_loss=valid_loss,
                 metrics=metrics,
                 learning_rate=measured.rates[-1],
-                gradient_norm=sum(measured.norms) / n_steps,
+                gradient_norm=sum(norms) / max(len(norms), 1),
                 seconds=monotonic() - self._epoch_started,
                 rows_per_second=rows / max(trained_at - self._epoch_started, 1e-9),
             )

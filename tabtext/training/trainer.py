@@ -326,9 +326,9 @@ class Trainer:
             snapshots = Snapshots()
             self.snapshots = snapshots.weights
             found.append(snapshots)
+        found += [c for c in self.callbacks if run.world.is_first or not c.first_process_only]
         if options.averaging is not None:
             found.append(new_average(options.averaging, Monitor(options.monitor, **way)))
-        found += [c for c in self.callbacks if run.world.is_first or not c.first_process_only]
         if self.checkpoints is not None:
             found.append(self.checkpoints)
         return found

@@ -3,7 +3,7 @@
     RANK=... WORLD_SIZE=... python distributed_run.py DIRECTORY SCENARIO [SCENARIO ...]
 
 Every process prints one line of JSON at its end: what each scenario gave in it. With an option
-``--signal TERM --at STEP`` it sends itself that signal.
+``--signal TERM --at STEP`` it sends itself that signal, ``--times 2`` twice.
 """
 
 import argparse
@@ -63,9 +63,11 @@ class StepsOfTheFirst(Steps):
 
 
 class At(Callback):
-    """Do something after a step, in one process or in all."""
+    """Do something after a step, if there is to be one, in one process or in all."""
 
-    def __init__(self, step: int, action: Callable[[Run], object], rank: int | None = None) -> None:
+    def __init__(
+        self, step: int | None, action: Callable[[Run], object], rank: int | None = None
+    ) -> None:
         self.step, self.action, self.rank = step, action, rank
 
     def step_ended(self, run: Run) -> None:
@@ -331,17 +333,14 @@ def meetings(directory: Path) -> dict[str, Any]:
     }
 
 
-def long(directory: Path, *, signal_number: int = 0, at: int | None = None) -> dict[str, Any]:
+def long(directory: Path, signals: Sequence[Callback] = ()) -> dict[str, Any]:
     """25 steps an epoch, so that processes meet in the middle of it too."""
-    callbacks: list[Callback] = [TellSteps()]
-    if at is not None:
-        callbacks.append(At(at, lambda run: os.kill(os.getpid(), signal_number)))
     checkpoints = Checkpoints(directory / "long", every_steps=15, how_to_resume="once more")
     return train(
         LONG,
         model=model_with_norm,
         n_rows=400,
-        callbacks=callbacks,
+        callbacks=[TellSteps(), *signals],
         checkpoints=checkpoints,
         resume=True,
     )
@@ -388,13 +387,15 @@ def main() -> int:
     parser.add_argument("scenarios", nargs="+", choices=[*SCENARIOS, "long"])
     parser.add_argument("--signal", default="TERM")
     parser.add_argument("--at", type=int)
+    parser.add_argument("--times", type=int, default=1)
     given = parser.parse_args()
     number = getattr(signal, f"SIG{given.signal}")
+    signals = [At(given.at, lambda run: os.kill(os.getpid(), number)) for _ in range(given.times)]
     results = {}
     try:
         for name in given.scenarios:
             if name == "long":
-                results[name] = long(given.directory, signal_number=number, at=given.at)
+                results[name] = long(given.directory, signals)
             else:
                 results[name] = SCENARIOS[name](given.directory)
     except TrainingInterrupted as interruption:

@@ -402,6 +402,26 @@ def test_a_run_that_is_resumed_has_the_snapshots_of_one_that_was_not(tmp_path: P
     assert all(map(are_equal, second.snapshots, whole.snapshots))
 
 
+@pytest.mark.parametrize("stops_at", [10, 25, 40, 50])
+def test_a_run_with_a_time_budget_that_is_resumed_has_one_snapshot_per_cycle(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stops_at: int
+) -> None:
+    def new(*callbacks: Callback) -> Trainer:
+        trainer = new_trainer(
+            *callbacks, epochs=700, cycle_len=100, schedule="sgdr", snapshots=True, max_time=20
+        )
+        trainer.checkpoints = Checkpoints(tmp_path, every_minutes=None)
+        return trainer
+
+    monkeypatch.setattr("tabtext.training.run.monotonic", Clock(0.2))
+    first, second = new(StopAtStep(stops_at)), new()
+
+    first.fit(train_batches())
+    second.fit(train_batches(), resume=True)
+
+    assert len(second.snapshots) == 3
+
+
 def test_the_snapshots_mean_prediction_is_no_worse_than_the_worst_of_them() -> None:
     with seeded(1):
         inputs = torch.randn(300, 3)

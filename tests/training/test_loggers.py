@@ -205,10 +205,10 @@ def scalars_in(directory: Path) -> dict[str, list[tuple[int, float]]]:
     """Steps and values by tag, as TensorBoard shows them."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(directory)).Reload()  # type: ignore[no-untyped-call]
+    events = EventAccumulator(str(directory)).Reload()
     return {
-        tag: [(event.step, event.value) for event in events.Scalars(tag)]  # type: ignore[no-untyped-call]
-        for tag in events.Tags()["scalars"]  # type: ignore[no-untyped-call]
+        tag: [(event.step, event.value) for event in events.Scalars(tag)]
+        for tag in events.Tags()["scalars"]
     }
 
 

@@ -11,7 +11,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from tabtext.tabular.models import EntityEmbeddingMLP
 from tabtext.tabular.numeric_embeddings import PeriodicEmbeddings, PiecewiseLinearEmbeddings
-from tabtext.training import Callback, TensorBatches, Trainer, TrainingOptions
+from tabtext.training import Callback, Phase, TensorBatches, Trainer, TrainingOptions
 from tabtext.training.losses import squared_error
 from tabtext.training.optimizers import build_optimizer, decays, set_rates
 from tabtext.training.run import Run
@@ -31,6 +31,13 @@ class WatchMomentum(Callback):
         for group in run.optimizer.param_groups:
             first, second = group["betas"] if "betas" in group else (group["momentum"], None)
             self.steps.append((group["lr"], first, second))
+
+
+class Layers(nn.Sequential):
+    """Layers that are groups of their own."""
+
+    def layer_groups(self) -> list[nn.Module]:
+        return list(self)
 
 
 class Tied(nn.Module):
@@ -358,3 +365,17 @@ def test_momentum_goes_down_and_back_against_the_rate(optimizer: str) -> None:
     assert (momenta[0], momenta[10], momenta[-1]) == pytest.approx((0.95, 0.85, 0.95))
     assert rates.index(max(rates)) == momenta.index(min(momenta)) == 10
     assert {second for _, _, second in watch.steps} == {0.99 if optimizer == "adamw" else None}
+
+
+def test_momentum_thaws_with_its_group() -> None:
+    phases = (Phase(epochs=1, freeze_to=-1), Phase(epochs=1, freeze_to=0))
+    options = TrainingOptions(optimizer="sgd", phases=phases, learning_rate=0.01)
+    model = Layers(nn.Linear(3, 4), nn.Linear(4, 1))
+    before = model[0].weight.detach().clone()
+    rows = torch.ones(8, 3)
+
+    Trainer(model, squared_error, options=options).fit(
+        TensorBatches((rows,), rows[:, :1], batch_size=4)
+    )
+
+    assert not torch.equal(model[0].weight, before)

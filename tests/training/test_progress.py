@@ -56,7 +56,7 @@ class StopAtStep(Callback):
 
     def step_ended(self, run: Run) -> None:
         if run.step == self.step:
-            run.stop("for a test [1]")
+            run.stop("for a test [b]")
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_metrics_are_in_the_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_reason_for_an_early_end_is_the_last_line(capsys: pytest.CaptureFixture[str]) -> None:
     fit(ProgressBar(), StopAtStep(2))
 
-    assert capsys.readouterr().err.splitlines()[-1] == "ended early: for a test [1]"
+    assert capsys.readouterr().err.splitlines()[-1] == "ended early: for a test [b]"
 
 
 def test_a_run_without_a_progress_bar_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -227,7 +227,7 @@ def test_a_bar_that_ended_early_stays_where_it_was_and_says_why(
     drawn = drawn_on(console)
     assert " 6/18 " in drawn
     assert " 18/18 " not in drawn
-    assert drawn.splitlines()[-1].strip() == "ended early: for a test [1]"
+    assert drawn.splitlines()[-1].strip() == "ended early: for a test [b]"
     assert capsys.readouterr().err == ""
 
 
