@@ -158,12 +158,19 @@ class EarlyStopping(Callback):
         self.patience = patience
         self._epochs_without = 0
 
+    def fit_started(self, run: "Run") -> None:
+        """End at once if the run is resumed that had ended so, unless it got more patience."""
+        self._stop_if_over(run)
+
     def epoch_ended(self, run: "Run") -> None:
         """Count epochs without improvement."""
         value = self.monitor.read(run)
         if value is None:
             return
         self._epochs_without = 0 if self.monitor.improves(value) else self._epochs_without + 1
+        self._stop_if_over(run)
+
+    def _stop_if_over(self, run: "Run") -> None:
         if self._epochs_without >= self.patience:
             run.stop(f"no better {self.monitor.name} for {self.patience} epochs")
 
@@ -178,6 +185,10 @@ class EarlyStopping(Callback):
 
 class TimeBudget(Callback):
     """End training when its time is up; the schedule is annealed by then (see ``Run.position``)."""
+
+    def fit_started(self, run: "Run") -> None:
+        """Look at the clock, which may have run out before the run was resumed."""
+        self.step_ended(run)
 
     def step_ended(self, run: "Run") -> None:
         """Look at the clock."""

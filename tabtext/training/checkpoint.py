@@ -1,21 +1,11 @@
 """Checkpoints: all that a later process needs to go on, in the middle of an epoch if need be.
 
-    <directory>/
-      step-00001200/        one checkpoint; under this name only when complete
-        state.json          position, history, settings; where a tensor belongs, its name
-        tensors.safetensors weights, averages, optimizer moments, states of random generators
-
-They are written beside the run by a thread, to a hidden sibling that is renamed when it is whole.
-A disk that fills leaves the earlier checkpoint as it was, and training goes on. Loading runs no
-code.
+They are written beside the run by a thread. A disk that fills leaves the earlier checkpoint as it
+was, and training goes on. ``checkpoint_files`` says what they look like.
 """
 
 import json
-import os
-import re
-import shutil
 import signal
-import tempfile
 import threading
 import warnings
 from collections import Counter
@@ -23,30 +13,31 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
-from tabtext.errors import (
-    ArtifactError,
-    ParameterError,
-    SaveError,
-    TabTextWarning,
-    TrainingInterrupted,
-)
+from tabtext.errors import ParameterError, SaveError, TabTextWarning, TrainingInterrupted
 from tabtext.training.callbacks import Callback
+from tabtext.training.checkpoint_files import (
+    FORMAT_VERSION,
+    checkpoints_in,
+    complete_replacements,
+    discard,
+    newest_readable,
+    prepare_directory,
+    to_json,
+    without_tensors,
+    write_files,
+)
 from tabtext.training.distributed import STEPS_BETWEEN_MEETINGS, first_process_only
+from tabtext.training.stop_signals import StopSignals
 
 if TYPE_CHECKING:
     from tabtext.training.run import Run
 
-__all__ = ["Checkpoints", "read_checkpoint", "write_checkpoint"]
+__all__ = ["Checkpoints"]
 
-_FORMAT_VERSION = 1
-_STATE, _TENSORS = "state.json", "tensors.safetensors"
-_REPLACED, _DISCARDED = ".replaced", ".discarded"
 _ONE_REQUEST_SECONDS = 1.0
 
 
@@ -72,7 +63,7 @@ class Checkpoints(Callback):
 
     Examples
     --------
-    >>> import tempfile
+    >>> import tempfile, torch
     >>> from tabtext.training import TensorBatches, Trainer, TrainingOptions
     >>> from tabtext.training.losses import squared_error
     >>> rows = torch.randn(32, 2)
@@ -108,7 +99,7 @@ class Checkpoints(Callback):
         )
         self._callbacks: dict[str, Callback] = {}
         self._fingerprint: dict[str, Any] = {}
-        self._signals = _Signals()
+        self._signals = StopSignals()
         self._writer = _Writer()
         self._best: Path | None = None
         self._saved_at = 0.0
@@ -131,8 +122,8 @@ class Checkpoints(Callback):
         self._fingerprint = run.fingerprint()
         self._best = None
         # Where one process fails, all do: it would leave the others waiting in the first step.
-        first_process_only(partial(_complete_replacements, self.directory))
-        found = _checkpoints_in(self.directory)
+        first_process_only(partial(complete_replacements, self.directory))
+        found = checkpoints_in(self.directory)
         self._require_same_view(run, found)
         if found and not resume:
             raise SaveError(
@@ -140,7 +131,7 @@ class Checkpoints(Callback):
                 f"{found[-1].name}. Go on from it with {self.how_to_resume}, or delete the "
                 "directory"
             )
-        first_process_only(partial(_prepare, self.directory))
+        first_process_only(partial(prepare_directory, self.directory))
         if found:
             self._restore(run, found)
         self._saved_at = monotonic()
@@ -198,7 +189,7 @@ class Checkpoints(Callback):
 
     def _state(self, run: "Run") -> dict[str, Any]:
         return {
-            "format_version": _FORMAT_VERSION,
+            "format_version": FORMAT_VERSION,
             "fingerprint": self._fingerprint,
             "best_checkpoint": None if self._best is None else self._best.name,
             "run": run.state(),
@@ -222,9 +213,9 @@ class Checkpoints(Callback):
         )
 
     def _remove_old(self, best: Path | None) -> None:
-        for path in _checkpoints_in(self.directory)[: -self.keep]:
+        for path in checkpoints_in(self.directory)[: -self.keep]:
             if path != best:
-                _discard(path)
+                discard(path)
 
     # -- restoring ---------------------------------------------------------------------------
 
@@ -238,7 +229,7 @@ class Checkpoints(Callback):
 
     def _restore(self, run: "Run", found: Sequence[Path]) -> None:
         def read() -> tuple[Path, dict[str, Any]]:
-            path, state = _newest_readable(found, run.device)
+            path, state = newest_readable(found, run.device)
             _require_same(state["fingerprint"], self._fingerprint, self.directory)
             return path, state
 
@@ -252,7 +243,7 @@ class Checkpoints(Callback):
         if run.world.is_first:
             # Damaged ones; they would count among the newest, and push out those that are whole.
             for later in found[found.index(path) + 1 :]:
-                _discard(later)
+                discard(later)
 
 
 def _named(callbacks: Sequence[Callback]) -> dict[str, Callback]:
@@ -277,13 +268,13 @@ class _Writer:
         """Copy the state's tensors, and begin to write them."""
         self.wait()
         tensors: dict[str, Tensor] = {}
-        description = _to_json(_without_tensors(state, "", tensors))
+        description = to_json(without_tensors(state, "", tensors))
         # Training goes on and changes the tensors while they are written.
         copies = {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
 
         def write() -> None:
             try:
-                _write(path, description, copies)
+                write_files(path, description, copies)
                 after()
             except (OSError, MemoryError) as error:
                 self._failure = error
@@ -307,187 +298,6 @@ class _Writer:
         return failure
 
 
-class _Signals:
-    """Remembers the first signal that asks the process to end."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        self._noted_at = 0.0
-        self._one_request = 0.0
-        self._before: dict[int, Any] = {}
-
-    def listen(self, *, one_request: float = 0.0) -> None:
-        """Take over SIGINT and SIGTERM; only a main thread can.
-
-        Signals within ``one_request`` seconds of the first are the same request.
-        """
-        self.number, self._one_request = 0, one_request
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
-
-    def ignore(self) -> int:
-        """Give both signals back to who had them; return the one that came, or 0."""
-        for number, handler in self._before.items():
-            # None: the handler was not Python's, and cannot be had back.
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        self._before.clear()
-        number, self.number = self.number, 0
-        return number
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        if not self.number:
-            self.number, self._noted_at = number, monotonic()
-        elif monotonic() - self._noted_at >= self._one_request:
-            raise KeyboardInterrupt
-
-
-# -- files ---------------------------------------------------------------------------------------
-
-
-def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write nested dicts and lists of JSON values and tensors; whole or not at all.
-
-    Raises
-    ------
-    OSError
-        If the disk is full or not writable; what stood under other names is as it was.
-    """
-    tensors: dict[str, Tensor] = {}
-    description = _to_json(_without_tensors(state, "", tensors))
-    # Copies, because safetensors refuses tensors that share memory.
-    _write(path, description, {name: tensor.clone() for name, tensor in tensors.items()})
-
-
-def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read what ``write_checkpoint`` wrote.
-
-    Raises
-    ------
-    ArtifactError
-        If a file is missing or damaged, or of a newer version.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "step-00000001"
-    >>> write_checkpoint(path, {"format_version": 1, "moments": {0: [torch.ones(2), 0.5]}})
-    >>> read_checkpoint(path)["moments"]
-    {0: [tensor([1., 1.]), 0.5]}
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    try:
-        description = json.loads((path / _STATE).read_text(encoding="utf-8"))
-        tensors = load((path / _TENSORS).read_bytes())
-        state: dict[str, Any] = _with_tensors(description, tensors, device)
-        version = int(state["format_version"])
-    except (*_SIGNS_OF_DAMAGE, SafetensorError) as error:
-        raise ArtifactError(f"the checkpoint {path} is damaged: {error!r}") from error
-    if version > _FORMAT_VERSION:
-        raise _NewerFormatError(
-            f"the checkpoint {path} has format {version}, newer than this version of tabtext reads "
-            f"({_FORMAT_VERSION}). Upgrade with: pip install --upgrade tabtext"
-        )
-    return state
-
-
-class _NewerFormatError(ArtifactError):
-    """A checkpoint that is not damaged; an older one beside it is no substitute."""
-
-
-_SIGNS_OF_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError)
-
-
-def _to_json(description: Any) -> bytes:
-    return json.dumps(description, default=_plain_number).encode()
-
-
-def _plain_number(value: Any) -> Any:
-    """A number of numpy, as metrics often are, as Python's own, which json knows."""
-    if not hasattr(value, "item"):
-        raise TypeError(f"{value!r} is nothing that a checkpoint can keep; see Callback.state")
-    return value.item()
-
-
-def _write(path: Path, description: bytes, tensors: Mapping[str, Tensor]) -> None:
-    from safetensors.torch import save
-
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    replaced = path.with_name(f".{path.name}{_REPLACED}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        temporary.mkdir(parents=True)
-        _write_through(temporary / _STATE, description)
-        contiguous = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-        _write_through(temporary / _TENSORS, save(contiguous))
-        if path.exists():  # the last step of an epoch, and the epoch's end after it
-            path.rename(replaced)
-        temporary.rename(path)
-        shutil.rmtree(replaced, ignore_errors=True)
-    finally:
-        _put_back(replaced, path)
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _put_back(replaced: Path, path: Path) -> None:
-    if replaced.exists() and not path.exists():
-        replaced.rename(path)
-
-
-def _discard(path: Path) -> None:
-    """Delete a checkpoint; killed midway, it leaves no half of one under its name."""
-    hidden = path.with_name(f".{path.name}{_DISCARDED}")
-    path.rename(hidden)
-    shutil.rmtree(hidden, ignore_errors=True)
-
-
-def _write_through(path: Path, content: bytes) -> None:
-    """Write a file and wait until the disk has it: a rename must not overtake the content."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _complete_replacements(directory: Path) -> None:
-    """Put back what a process was about to replace when it was killed."""
-    for hidden in directory.glob(f".step-*{_REPLACED}"):
-        _put_back(hidden, directory / hidden.name.removeprefix(".").removesuffix(_REPLACED))
-
-
-def _prepare(directory: Path) -> None:
-    """Clear what processes that were killed left behind, and see whether files can be written."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for leftover in directory.glob(".step-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        tempfile.TemporaryFile(dir=directory).close()
-    except OSError as error:
-        raise SaveError(f"no checkpoints can be kept in {directory}: {error}") from error
-
-
-def _checkpoints_in(directory: Path) -> list[Path]:
-    """Complete checkpoints, oldest first."""
-    found = [path for path in directory.glob("step-*") if re.fullmatch(r"step-\d+", path.name)]
-    return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
-
-
-def _newest_readable(found: Sequence[Path], device: torch.device) -> tuple[Path, dict[str, Any]]:
-    for path in reversed(found):
-        try:
-            return path, read_checkpoint(path, device)
-        except _NewerFormatError:
-            raise
-        except ArtifactError as error:
-            if path == found[0]:
-                raise
-            warnings.warn(f"{error}; the one before it is taken", TabTextWarning, stacklevel=2)
-    raise AssertionError("called with at least one checkpoint")
-
-
 def _require_same(kept: Mapping[str, Any], now: Mapping[str, Any], directory: Path) -> None:
     now = json.loads(json.dumps(now))
     if kept == now:
@@ -509,40 +319,3 @@ def _require_same(kept: Mapping[str, Any], now: Mapping[str, Any], directory: Pa
         f"the checkpoints in {directory} are of another run ({'; '.join(changes)}). Fit with the "
         "same data and settings, or begin anew in another directory"
     )
-
-
-# -- nested states with tensors in them ------------------------------------------------------------
-
-
-def _without_tensors(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    """JSON values, in which a tensor is ``{"tensor": name}`` and int keys are marked as such."""
-    if isinstance(value, Tensor):
-        tensors[name] = value
-        return {"tensor": name}
-    if isinstance(value, Mapping):
-        entries = {
-            str(k): _without_tensors(v, f"{name}/{_escaped(str(k))}", tensors)
-            for k, v in value.items()
-        }
-        numbered = bool(value) and all(isinstance(key, int) for key in value)
-        return {"numbered": entries} if numbered else {"named": entries}
-    if isinstance(value, list | tuple):
-        return [_without_tensors(v, f"{name}/{i}", tensors) for i, v in enumerate(value)]
-    return value
-
-
-def _escaped(key: str) -> str:
-    """A key without slashes, as in JSON pointers: ``{"a/b": ...}`` is not ``{"a": {"b": ...}}``."""
-    return key.replace("~", "~0").replace("/", "~1")
-
-
-def _with_tensors(value: Any, tensors: Mapping[str, Tensor], device: torch.device | str) -> Any:
-    if isinstance(value, list):
-        return [_with_tensors(entry, tensors, device) for entry in value]
-    if not isinstance(value, Mapping):
-        return value
-    if "tensor" in value:
-        return tensors[value["tensor"]].to(device)
-    if "numbered" in value:
-        return {int(k): _with_tensors(v, tensors, device) for k, v in value["numbered"].items()}
-    return {key: _with_tensors(entry, tensors, device) for key, entry in value["named"].items()}

@@ -139,6 +139,8 @@ class Trainer:
                     if run.ends_here():
                         break
                 self._end_epoch(run, callbacks)
+            if run.step_in_epoch:  # resumed in an epoch, with no time left for another step
+                self._end_epoch(run, callbacks)
         return run.history
 
     def predict(self, inputs: Sequence[Tensor], *, batch_size: int = 8192) -> Tensor:

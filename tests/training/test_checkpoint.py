@@ -31,11 +31,22 @@ from tabtext.errors import (
     TabTextWarning,
     TrainingInterrupted,
 )
-from tabtext.training import Checkpoints, TensorBatches, Trainer, TrainingOptions
-from tabtext.training import checkpoint as module
+from tabtext.training import (
+    Checkpoints,
+    TensorBatches,
+    Trainer,
+    TrainingOptions,
+    checkpoint,
+    checkpoint_files,
+)
 from tabtext.training import run as run_module
 from tabtext.training.callbacks import Callback
-from tabtext.training.checkpoint import read_checkpoint, write_checkpoint
+from tabtext.training.checkpoint_files import (
+    checkpoints_in,
+    discard,
+    read_checkpoint,
+    write_checkpoint,
+)
 from tabtext.training.history import History
 from tabtext.training.losses import squared_error
 from tabtext.training.options import Phase
@@ -459,9 +470,6 @@ def test_a_complete_run_trains_nothing_and_gives_the_same_again(tmp_path: Path) 
     assert again.history == first.history
 
 
-@pytest.mark.xfail(
-    strict=True, reason="EarlyStopping and TimeBudget look only after the next epoch or step"
-)
 def test_a_run_that_ended_early_trains_nothing_either(tmp_path: Path) -> None:
     options = TrainingOptions(epochs=50, learning_rate=0.3, schedule="constant", patience=2)
     first = fit(Checkpoints(tmp_path), options)
@@ -558,9 +566,6 @@ def test_the_time_before_a_resumption_counts(
     assert resumed.history.step_learning_rates[-1] < 0.01 * OPTIONS.learning_rate
 
 
-@pytest.mark.xfail(
-    strict=True, reason="EarlyStopping and TimeBudget look only after the next epoch or step"
-)
 def test_a_run_whose_time_was_over_trains_nothing(tmp_path: Path) -> None:
     options = replace(OPTIONS, epochs=10_000, max_time=0.05)
     first = fit(Checkpoints(tmp_path), options)
@@ -654,7 +659,7 @@ def test_what_is_written_is_the_state_of_its_step_however_far_training_is(
 ) -> None:
     weights: dict[int, dict[str, Tensor]] = {}
     went_on = threading.Event()
-    write = module._write
+    write = checkpoint.write_files
 
     def late(path: Path, description: bytes, tensors: dict[str, Tensor]) -> None:
         assert went_on.wait(timeout=60)
@@ -666,7 +671,7 @@ def test_what_is_written_is_the_state_of_its_step_however_far_training_is(
             if run.step == 7:
                 went_on.set()
 
-    monkeypatch.setattr(module, "_write", late)
+    monkeypatch.setattr(checkpoint, "write_files", late)
     checkpoints = Checkpoints(tmp_path, every_steps=5)
     went_on.set()
 
@@ -835,9 +840,9 @@ def test_deleting_old_ones_never_leaves_half_of_one(
     monkeypatch.setattr(shutil, "rmtree", killed_midway)
 
     with pytest.raises(Killed):
-        module._discard(tmp_path / "step-00000004")
+        discard(tmp_path / "step-00000004")
 
-    assert [path.name for path in module._checkpoints_in(tmp_path)] == []
+    assert [path.name for path in checkpoints_in(tmp_path)] == []
 
 
 def test_other_things_in_the_directory_are_left_alone(tmp_path: Path) -> None:
@@ -854,7 +859,7 @@ def test_more_steps_than_the_names_have_digits_for_are_the_newest(tmp_path: Path
     for name in ("step-99999999", "step-100000000", "step-00000001"):
         (tmp_path / name).mkdir()
 
-    found = [path.name for path in module._checkpoints_in(tmp_path)]
+    found = [path.name for path in checkpoints_in(tmp_path)]
 
     assert found == ["step-00000001", "step-99999999", "step-100000000"]
 
@@ -866,7 +871,7 @@ def test_more_steps_than_the_names_have_digits_for_are_the_newest(tmp_path: Path
 def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """A disk that is full while the event is set: files are begun, and then fail."""
     full = threading.Event()
-    write_through = module._write_through
+    write_through = checkpoint_files._write_through
 
     def write(path: Path, content: bytes) -> None:
         if full.is_set():
@@ -874,7 +879,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         write_through(path, content)
 
-    monkeypatch.setattr(module, "_write_through", write)
+    monkeypatch.setattr(checkpoint_files, "_write_through", write)
     yield full
     full.clear()
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from tabtext.errors import DataError
-from tabtext.training.checkpoint import read_checkpoint
+from tabtext.training.checkpoint_files import read_checkpoint
 from tabtext.training.distributed import World, first_process_only, is_first_process, join_world
 
 SCRIPT = Path(__file__).with_name("distributed_run.py")
