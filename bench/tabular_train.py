@@ -76,10 +76,8 @@ def compare_loops(turns: int) -> dict[str, dict[str, float]]:
     """Median rows/s of each side at each batch size."""
     import torch
 
-    from tabtext.training.batches import TensorBatches
+    from tabtext.training import TensorBatches, Trainer, TrainingOptions
     from tabtext.training.losses import squared_error
-    from tabtext.training.optimizers import adamw
-    from tabtext.training.trainer import Trainer, TrainingOptions
 
     preprocessor, inputs, target = loop_data()
     results = {}
@@ -89,8 +87,8 @@ def compare_loops(turns: int) -> dict[str, dict[str, float]]:
         optimizers = {
             name: torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
             for name, model in models.items()
+            if name != "trainer"  # it makes its own
         }
-        optimizers["trainer"] = adamw(models["trainer"], learning_rate=1e-3, weight_decay=0.01)
         options = TrainingOptions(epochs=1, learning_rate=1e-3)
         trainer = Trainer(models["trainer"], squared_error, options=options)
         batches = TensorBatches(inputs, target, batch_size=batch_size, shuffle=True)

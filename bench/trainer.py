@@ -6,6 +6,8 @@ loop (shuffle, index, forward, loss, backward, step), a hand-written loop that a
 one-cycle schedule and keeps the losses, and the trainer with clipping, schedule, history and a
 progress bar on a terminal. Overhead is the median over turns of the ratio of neighbours.
 
+*Progress.* What the bar takes from training: a call at every step, and a drawing now and then.
+
 *Practices.* The trainer again, with one practice switched on, against the trainer without it.
 
 *Compilation.* Steps per second of the eager and the compiled network, and how long compiling took;
@@ -16,7 +18,9 @@ on CUDA the compiled one runs from CUDA graphs, at batch size 512.
 
 import argparse
 import io
+import json
 import statistics
+import sys
 import tempfile
 import time
 from typing import Any
@@ -26,8 +30,16 @@ import torch
 from torch import Tensor, nn
 
 from tabtext.tabular.models import EntityEmbeddingMLP
-from tabtext.training import Checkpoints, ProgressBar, TensorBatches, Trainer, TrainingOptions
+from tabtext.training import (
+    Callback,
+    Checkpoints,
+    ProgressBar,
+    TensorBatches,
+    Trainer,
+    TrainingOptions,
+)
 from tabtext.training.losses import squared_error
+from tabtext.training.progress import SECONDS_BETWEEN_UPDATES
 from tabtext.training.trainer import predict
 
 SEED = 0
@@ -183,6 +195,45 @@ def measure_overhead(turns: int) -> dict[str, dict[str, float]]:
     return results
 
 
+def measure_progress(turns: int) -> dict[str, float]:
+    """Time that the bar takes from training: at every step, and when it redraws."""
+    from rich.console import Console
+
+    class Watch(Callback):
+        """Times the bar's own events, again and again, in the middle of a run."""
+
+        def __init__(self, bar: ProgressBar) -> None:
+            self.bar = bar
+            self.drawing: list[float] = []
+            self.calling: list[float] = []
+
+        def step_ended(self, run: Any) -> None:
+            """Draw once, then call it while it is not yet time to draw again."""
+            started = time.perf_counter()
+            self.bar._show(run)
+            self.drawing.append(time.perf_counter() - started)
+            started = time.perf_counter()
+            for _ in range(100):
+                self.bar.step_ended(run)
+            self.calling.append((time.perf_counter() - started) / 100)
+
+    data = flights(STEPS * 64)
+    bar = ProgressBar(Console(force_terminal=True, file=io.StringIO()))
+    watch = Watch(bar)
+    model = new_model(data[0], data[1], (64, 32))
+    options = TrainingOptions(epochs=max(turns // 5, 1), learning_rate=RATE)
+    trainer = Trainer(model, squared_error, options=options, callbacks=[bar, watch])
+    trainer.fit(TensorBatches(data[1], data[2], batch_size=64, shuffle=True))
+    draw, call = statistics.median(watch.drawing), statistics.median(watch.calling)
+    found = {
+        "one drawing, ms": round(1e3 * draw, 3),
+        "one step, us": round(1e6 * call, 3),
+        "share of a run with steps of 1 ms": round(draw / SECONDS_BETWEEN_UPDATES + call / 1e-3, 5),
+    }
+    print(found, file=sys.__stdout__, flush=True)
+    return found
+
+
 def measure_practices(turns: int) -> dict[str, float]:
     """Time of an epoch with a practice, over the time without it."""
     data = flights(STEPS * 256)
@@ -229,18 +280,21 @@ def measure_compilation(turns: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--turns", type=int, default=15, help="epochs of each side")
-    parser.add_argument("--only", choices=["overhead", "practices", "compilation"])
-    arguments = parser.parse_args()
     parts = {
         "overhead": measure_overhead,
+        "progress": measure_progress,
         "practices": measure_practices,
         "compilation": measure_compilation,
     }
-    chosen = [arguments.only] if arguments.only else list(parts)
-    sides = {name: parts[name](arguments.turns) for name in chosen}
+    parser.add_argument("--only", choices=parts, help="measure this part, and keep the others")
+    arguments = parser.parse_args()
+    sides: dict[str, Any] = {}
+    if arguments.only:
+        sides = json.loads((harness.RESULTS / "trainer.json").read_text())["sides"]
+    for name in [arguments.only] if arguments.only else parts:
+        sides[name] = parts[name](arguments.turns)
     settings = {"turns": arguments.turns, "device": str(device()), "seed": SEED}
-    if not arguments.only:
-        harness.write_result("trainer", settings, sides)
+    harness.write_result("trainer", settings, sides)
 
 
 if __name__ == "__main__":

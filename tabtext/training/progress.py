@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from tabtext.training.run import Run
 
-__all__ = ["ProgressBar"]
+__all__ = ["SECONDS_BETWEEN_UPDATES", "ProgressBar"]
 
-_SECONDS_BETWEEN_UPDATES = 0.2
+SECONDS_BETWEEN_UPDATES = 0.2
 _MEMORY = 0.98  # of the smoothed loss: about the last fifty steps
 
 
@@ -54,7 +54,7 @@ class ProgressBar(Callback):
         if loss is not None:
             old = self._smoothed
             self._smoothed = loss if old is None else _MEMORY * old + (1 - _MEMORY) * loss
-        if self._bar is not None and monotonic() - self._updated > _SECONDS_BETWEEN_UPDATES:
+        if self._bar is not None and monotonic() - self._updated > SECONDS_BETWEEN_UPDATES:
             self._show(run)
 
     def epoch_ended(self, run: "Run") -> None:
