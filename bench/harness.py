@@ -116,6 +116,15 @@ def write_result(name: str, settings: Mapping[str, Any], sides: Mapping[str, Any
     return path
 
 
+def read_sides(name: str) -> Record:
+    """The sides of an earlier result, for a script that measures a part anew."""
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        return {}
+    sides: Record = json.loads(path.read_text())["sides"]
+    return sides
+
+
 def summarise(records: Mapping[str, Sequence[Record]]) -> dict[str, Record]:
     """Medians of every side, with the single runs kept beside them."""
     return {name: {"median": medians(runs), "runs": list(runs)} for name, runs in records.items()}

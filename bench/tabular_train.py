@@ -202,13 +202,15 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=7, help="epochs of each loop")
     parser.add_argument("--runs", type=int, default=3, help="runs of each learner")
     parser.add_argument("--side", nargs=3, metavar=("PEER", "PATH", "BATCH"))
-    parser.add_argument("--only", choices=["loop", "learner"])
+    parser.add_argument(
+        "--only", choices=["loop", "learner"], help="measure this part, and keep the other"
+    )
     arguments = parser.parse_args()
     if arguments.side:
         peer, path, batch = arguments.side
         {"fastai": run_fastai, "tabtext": run_tabtext}[peer](path, int(batch))
         return
-    sides = {}
+    sides = harness.read_sides("tabular_train") if arguments.only else {}
     if arguments.only != "learner":
         sides["loop"] = compare_loops(arguments.turns)
     if arguments.only != "loop":

@@ -18,7 +18,6 @@ on CUDA the compiled one runs from CUDA graphs, at batch size 512.
 
 import argparse
 import io
-import json
 import statistics
 import sys
 import tempfile
@@ -288,12 +287,10 @@ def main() -> None:
     }
     parser.add_argument("--only", choices=parts, help="measure this part, and keep the others")
     arguments = parser.parse_args()
-    sides: dict[str, Any] = {}
-    if arguments.only:
-        sides = json.loads((harness.RESULTS / "trainer.json").read_text())["sides"]
+    sides = harness.read_sides("trainer") if arguments.only else {}
     for name in [arguments.only] if arguments.only else parts:
-        sides[name] = parts[name](arguments.turns)
-    settings = {"turns": arguments.turns, "device": str(device()), "seed": SEED}
+        sides[name] = {"turns": arguments.turns, **parts[name](arguments.turns)}
+    settings = {"device": str(device()), "seed": SEED}
     harness.write_result("trainer", settings, sides)
 
 
