@@ -60,7 +60,7 @@ def test_an_interrupted_fit_prints_the_command_that_resumes_it(folder: Path) -> 
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     lines = [process.stderr.readline()]
-    while not lines[-1].startswith("epoch"):
+    while not lines[-1].startswith("epoch 3/"):
         lines.append(process.stderr.readline())
 
     process.send_signal(signal.SIGTERM)
@@ -73,7 +73,7 @@ def test_an_interrupted_fit_prints_the_command_that_resumes_it(folder: Path) -> 
     assert resumed.exit_code == 0, resumed.output
     history = tabtext.load(folder / "interrupted").history_
     assert history.stopped is not None
-    assert len(history.epochs) > 1
+    assert len(history.epochs) >= 3  # a new run would have ended in its first
     assert not (folder / "interrupted.checkpoints").exists()
 
 

@@ -49,7 +49,14 @@ def recipe(
     training: TrainingOptions, network: NetworkOptions, *, loss: str, batch_size: int
 ) -> dict[str, Any]:
     """Return all settings that shaped the training, without those that had nothing to act on."""
-    settings = {**training.to_dict(), "loss": loss, "batch_size": batch_size, **asdict(network)}
+    chosen = {
+        name: value
+        for name, value in training.to_dict().items()
+        # What is off, and the lengths of cycles that the schedule has not.
+        if not (value is None or value is False or value == [])
+        and (not name.startswith("cycle_") or training.has_restarts)
+    }
+    settings = {**chosen, "loss": loss, "batch_size": batch_size, **asdict(network)}
     if network.numeric_embedding != "piecewise_linear":
         del settings["bins"], settings["n_bins"]
     return settings

@@ -235,7 +235,7 @@ class TrainingOptions:
         if isinstance(self.betas, str):
             _check_choice("betas", self.betas, tuple(BETAS))
         ratio_of(self.group_ratio)
-        if self.snapshots and not self._restarts:
+        if self.snapshots and not self.has_restarts:
             raise ParameterError(
                 "snapshots are taken at the ends of cycles, and no schedule of this training has "
                 "any; use 'sgdr', 'sgdr_doubling' or 'sgdr_equal'"
@@ -244,7 +244,8 @@ class TrainingOptions:
             duration(self.max_time)
 
     @property
-    def _restarts(self) -> bool:
+    def has_restarts(self) -> bool:
+        """Whether any schedule of the run has cycles."""
         own = [phase.schedule for phase in self.phases] or [None]
         schedules = [self.schedule if schedule is None else schedule for schedule in own]
         return any(isinstance(s, str) and s.startswith("sgdr") for s in schedules)
