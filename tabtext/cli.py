@@ -124,9 +124,12 @@ def fit(
     model.set_params(**{name: value for name, value in chosen.items() if value is not None})
     validation = None if valid is None else read_table(valid)
     target_names = target[0] if len(target) == 1 else target
+    place = out.resolve()
     checkpoints = Checkpoints(
-        out.with_name(f"{out.name}.checkpoints"), how_to_resume=_command_to_resume()
+        place.with_name(f"{place.name}.checkpoints"), how_to_resume=_command_to_resume()
     )
+    if resume and not checkpoints.directory.exists():
+        _say(f"no checkpoints in {checkpoints.directory}; training starts from the beginning")
     try:
         model.fit(
             table,
@@ -284,10 +287,22 @@ def _print_metrics(metrics: dict[str, float], *, title: str) -> None:
 
 def _command_to_resume() -> str:
     """The command of this process, with ``--resume``."""
-    command = shlex.join(["tabtext", *sys.argv[1:]])
-    if (size := int(os.environ.get("WORLD_SIZE", "1"))) > 1:
-        command = f"torchrun --nproc-per-node={size} -m {command}"
-    return command if "--resume" in sys.argv else f"{command} --resume"
+    arguments = [argument for argument in sys.argv[1:] if argument != "--resume"]
+    name, *rest = arguments or ["fit"]
+    # Right after the command's name, because behind a `--` it would be no option.
+    return shlex.join([*_own_command(), name, "--resume", *rest])
+
+
+def _own_command() -> list[str]:
+    """How this program was started, in words that start it again from the same place."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return ["torchrun", f"--nproc-per-node={os.environ['LOCAL_WORLD_SIZE']}", "-m", "tabtext"]
+    script = Path(sys.argv[0])
+    if script.name == "__main__.py":
+        return [sys.executable, "-m", "tabtext"]
+    found = shutil.which("tabtext")
+    is_on_path = found is not None and Path(found).resolve() == script.resolve()
+    return ["tabtext"] if is_on_path or not script.exists() else [str(script)]
 
 
 def _remove(directory: Path) -> None:

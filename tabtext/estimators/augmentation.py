@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
+from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,9 +56,18 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         """Refuse what makes no copies."""
-        if self.copies < 1 or not self.noise >= 0 or not 0 <= self.mask < 1:
+        numbers = (self.copies, self.noise, self.mask, self.seed)
+        if not all(isinstance(n, Real) for n in numbers) or not (
+            isinstance(self.copies, Integral)
+            and isinstance(self.seed, Integral)
+            and self.copies >= 1
+            and 0 <= self.noise < inf
+            and 0 <= self.mask < 1
+            and self.seed >= 0
+        ):
             raise ParameterError(
-                f"{self}: copies must be at least 1, noise 0 or more, and mask in [0, 1)"
+                f"{self}: copies must be a whole number of at least 1, noise 0 or more, mask in "
+                "[0, 1), seed a whole number of 0 or more"
             )
 
     def copies_of(self, encoded: Encoded, is_number: NDArray[np.bool_]) -> Iterator[Encoded]:

@@ -20,7 +20,7 @@ from torch import Tensor
 from tabtext.errors import ArtifactError, ParameterError
 from tabtext.estimators import network, storage
 from tabtext.estimators.augmentation import Augmentation
-from tabtext.estimators.fitting import FittingSteps, checkpoints_in
+from tabtext.estimators.fitting import FittingSteps, resolve_checkpoints
 from tabtext.estimators.importance import permutation_importance
 from tabtext.estimators.inputs import read_labelled
 from tabtext.tabular.encoding import Encoded
@@ -58,7 +58,8 @@ class TabularEstimator(FittingSteps):
     model_ : EntityEmbeddingMLP
         The network, with the weights of the best epoch.
     snapshots_ : list of dict of str to Tensor
-        Weights at the end of every cycle, with ``snapshots=True``; predictions are their mean.
+        Weights at the end of every cycle, with ``snapshots=True``; predictions combine all of them,
+        and neither the best epoch nor an average of the weights counts.
     history_ : History
         Losses and metrics of every epoch; ``history_.to_frame()`` is a DataFrame.
     card_ : dict
@@ -130,7 +131,8 @@ class TabularEstimator(FittingSteps):
         """
         self.check_parameters()
         started = perf_counter()
-        place, go_on = checkpoints_in(checkpoints, resume)
+        self._forget_fit()
+        place, go_on = resolve_checkpoints(checkpoints, resume)
         rows = self._prepare(
             X, y, target=target, sample_weight=sample_weight, validation=validation
         )
@@ -143,6 +145,11 @@ class TabularEstimator(FittingSteps):
             "seconds": perf_counter() - started,
         }
         return self
+
+    def _forget_fit(self) -> None:
+        """Forget what an earlier fit learned: a later one that fails leaves no mixture of both."""
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
 
     def find_learning_rate(
         self,

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,14 @@ from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.devices import choose_device
 from tabtext.training.history import History
-from tabtext.training.losses import Loss
+from tabtext.training.losses import Loss, make_loss
 from tabtext.training.lr_finder import LearningRateCurve, find_learning_rate
 from tabtext.training.options import TrainingOptions
 from tabtext.training.reproducibility import seeded
 from tabtext.training.targets import Target
 from tabtext.training.trainer import Trainer
 
-__all__ = ["FittingSteps", "PreparedRows", "checkpoints_in"]
+__all__ = ["FittingSteps", "PreparedRows", "resolve_checkpoints"]
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,12 @@ class FittingSteps(TabularParameters, ABC):
         """The loss, one of ``tabtext.training.losses.LOSSES``."""
 
     @abstractmethod
+    def _loss_settings(self) -> dict[str, float]:
+        """The parameters of ``make_loss``."""
+
     def _row_loss(self) -> Loss:
-        """The loss of every row, with its parameters."""
+        """The loss of every row."""
+        return make_loss(self._loss_name(), **self._loss_settings())
 
     def _row_weights(self, codes: NDArray[Any]) -> NDArray[np.float32] | None:
         """Weights of training rows that come on top of the caller's."""
@@ -168,18 +172,25 @@ class FittingSteps(TabularParameters, ABC):
         options = self._options(rows)
         batch_size = self.rows_per_batch(len(rows.train.encoded))
         with seeded(self.random_state, choose_device(self.device)):
-            trainer = self._new_trainer(rows, options, callbacks, checkpoints)
-            batches = network.batches_of(rows.train, trainer.model, batch_size, shuffle=True)
+            trainer, model = self._new_trainer(rows, options, callbacks, checkpoints)
+            batches = network.batches_of(rows.train, model, batch_size, shuffle=True)
             valid = None
             if rows.valid is not None:
-                valid = network.batches_of(rows.valid, trainer.model, network.ROWS_PER_PREDICTION)
-            self.history_: History = trainer.fit(batches, valid, resume=resume)
+                valid = network.batches_of(rows.valid, model, network.ROWS_PER_PREDICTION)
+            history = trainer.fit(batches, valid, resume=resume)
+        if not history.epochs:
+            raise DataError(f"training was stopped before its first epoch: {history.stopped}")
+        # All at once, so that a training that fails leaves no half of a model behind.
+        self.model_: EntityEmbeddingMLP = model
+        self.history_: History = history
         self.snapshots_: list[dict[str, Tensor]] = trainer.snapshots
         self.card_ = training_card(
-            self.target_.task,
-            self.model_,
-            self.history_,
-            recipe(options, self.network_options(), loss=self._loss_name(), batch_size=batch_size),
+            self.target_.task, model, history, self._recipe(options, batch_size)
+        )
+
+    def _recipe(self, options: TrainingOptions, batch_size: int) -> dict[str, Any]:
+        return recipe(
+            options, self.network_options(), loss=self._loss_name(), batch_size=batch_size
         )
 
     def _sweep(self, rows: PreparedRows) -> LearningRateCurve:
@@ -187,8 +198,8 @@ class FittingSteps(TabularParameters, ABC):
         options = self._options(rows)
         batch_size = self.rows_per_batch(len(rows.train.encoded))
         with seeded(self.random_state, choose_device(self.device)):
-            trainer = self._new_trainer(rows, options, (), None)
-            batches = network.batches_of(rows.train, trainer.model, batch_size, shuffle=True)
+            trainer, model = self._new_trainer(rows, options, (), None)
+            batches = network.batches_of(rows.train, model, batch_size, shuffle=True)
             return find_learning_rate(trainer, batches)
 
     def _options(self, rows: PreparedRows) -> TrainingOptions:
@@ -200,8 +211,8 @@ class FittingSteps(TabularParameters, ABC):
         options: TrainingOptions,
         callbacks: Sequence[Callback],
         checkpoints: Checkpoints | None,
-    ) -> Trainer:
-        """A new network on its device, and what trains it; call with torch seeded."""
+    ) -> tuple[Trainer, EntityEmbeddingMLP]:
+        """What trains a new network, and that network on its device; call with torch seeded."""
         model = network.build_model(
             self.network_options(),
             self.preprocessor_,
@@ -209,33 +220,56 @@ class FittingSteps(TabularParameters, ABC):
             self.target_.n_outputs,
             seed=self.random_state,
         )
-        self.model_: EntityEmbeddingMLP = model.to(choose_device(self.device))
-        return network.new_trainer(
-            self.model_,
+        model = model.to(choose_device(self.device))
+        # What a checkpoint must have been trained with, beside the trainer's own options.
+        settings = {
+            "loss": self._loss_name(),
+            **self._loss_settings(),
+            **self.target_.to_dict(),
+            **asdict(self.network_options()),
+        }
+        trainer = network.new_trainer(
+            model,
             self.target_,
             self._row_loss(),
             rows.valid,
             options=options,
             callbacks=callbacks,
             checkpoints=checkpoints,
+            settings=settings,
         )
+        return trainer, model
 
 
-def checkpoints_in(
+def resolve_checkpoints(
     place: str | Path | Checkpoints | None, resume: bool | str | Path
 ) -> tuple[Checkpoints | None, bool]:
     """Return where checkpoints go and whether to go on from them, from the arguments of ``fit``.
 
+    Raises
+    ------
+    ParameterError
+        If they contradict each other, or are no places.
+
     Examples
     --------
-    >>> checkpoints, resume = checkpoints_in(None, "runs/sales.checkpoints")
+    >>> checkpoints, resume = resolve_checkpoints(None, "runs/sales.checkpoints")
     >>> checkpoints.directory.name, resume
     ('sales.checkpoints', True)
     """
+    if not isinstance(resume, bool | str | Path):
+        raise ParameterError(f"resume={resume!r} is neither True, False nor a directory")
     if not isinstance(resume, bool):
-        place, resume = resume if place is None else place, True
+        if place is not None:
+            raise ParameterError(
+                f"checkpoints={str(place)!r} and resume={str(resume)!r} both name a directory; "
+                "give it once: resume=DIRECTORY, or checkpoints=DIRECTORY and resume=True"
+            )
+        place, resume = resume, True
     if place is None and resume:
         raise ParameterError("resume=True needs checkpoints=DIRECTORY, where the run kept its own")
     if place is None or isinstance(place, Checkpoints):
         return place, resume
+    if not isinstance(place, str | Path) or not str(place):
+        raise ParameterError(f"checkpoints={place!r} is no directory")
     return Checkpoints(place), resume

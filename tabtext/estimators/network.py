@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from tabtext.errors import ParameterError, did_you_mean
 from tabtext.tabular.bins import quantile_bin_edges, tree_bin_edges
@@ -123,6 +122,7 @@ def new_trainer(
     options: TrainingOptions,
     callbacks: Sequence[Callback] = (),
     checkpoints: Checkpoints | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Trainer:
     """What trains a model that is on its device already, and measures it in the user's units."""
 
@@ -140,6 +140,7 @@ def new_trainer(
         score=score,
         callbacks=callbacks,
         checkpoints=checkpoints,
+        settings=settings,
     )
 
 
@@ -149,7 +150,7 @@ def batches_of(
     """Rows as batches on the model's device; streamed there if its memory does not hold them."""
     device = next(model.parameters()).device
     weight = None if sample.weight is None else torch.from_numpy(sample.weight)
-    inputs = input_tensors(sample.encoded, torch.device("cpu"))
+    inputs = input_tensors(sample.encoded)
     target = torch.from_numpy(sample.codes)
     given = [*inputs, target] if weight is None else [*inputs, target, weight]
     stays = fits_on(device, *given)
@@ -164,30 +165,16 @@ def batches_of(
     return batches if stays else StreamedBatches(batches, device)
 
 
-def input_tensors(encoded: Encoded, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The two matrices on the device; on the CPU they share memory with the arrays."""
-    return (
-        torch.from_numpy(encoded.categorical).to(device),
-        torch.from_numpy(encoded.continuous).to(device),
-    )
+def input_tensors(encoded: Encoded) -> tuple[Tensor, Tensor]:
+    """The two matrices as tensors on the CPU, which share memory with the arrays."""
+    return torch.from_numpy(encoded.categorical), torch.from_numpy(encoded.continuous)
 
 
 def raw_outputs(
     model: EntityEmbeddingMLP, encoded: Encoded, weights: Mapping[str, Tensor] | None = None
 ) -> Tensor:
-    """Raw outputs ``(rows, outputs)`` on the CPU; with other weights than the model's own if given.
-
-    The model is not changed by other weights, so that several threads may predict at once.
-    """
-    device = next(model.parameters()).device
-    inputs = input_tensors(encoded, device)
-    if weights is None:
-        return predict(model, inputs).cpu()
-    model.eval()
-    placed = {name: tensor.to(device) for name, tensor in weights.items()}
-    with torch.inference_mode():
-        parts = zip(*(torch.split(t, ROWS_PER_PREDICTION) for t in inputs), strict=True)
-        return torch.cat([functional_call(model, placed, part) for part in parts]).cpu()
+    """Raw outputs ``(rows, outputs)`` on the CPU; with other weights than the model's if given."""
+    return predict(model, input_tensors(encoded), batch_size=ROWS_PER_PREDICTION, weights=weights)
 
 
 def embedding_vectors(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from numbers import Integral
 from typing import Any, Literal
 
 from sklearn.base import BaseEstimator
@@ -128,7 +129,7 @@ class TabularParameters(BaseEstimator):
     n_bins: int = 48
     epochs: int | Literal["auto"] = "auto"
     batch_size: int | Literal["auto"] = "auto"
-    learning_rate: float = 2e-3
+    learning_rate: float | tuple[float, ...] = 2e-3
     weight_decay: float = 0.01
     clip_norm: float | None = 1.0
     schedule: str | Schedule = "one_cycle"
@@ -158,10 +159,13 @@ class TabularParameters(BaseEstimator):
         for name in ("epochs", "batch_size"):
             value = getattr(self, name)
             smallest = 1 if name == "epochs" else 2  # batch norm needs two rows
-            if value != "auto" and not (isinstance(value, int) and value >= smallest):
+            if value != "auto" and not (isinstance(value, Integral) and int(value) >= smallest):
                 raise ParameterError(
                     f"{name}={value!r} must be 'auto' or a whole number of at least {smallest}"
                 )
+
+        # What depends on the data is checked again; this is for wrong options to be told at once.
+        self.training_options(1, "regression")
 
     def new_preprocessor(self) -> TabularPreprocessor:
         """An unfitted preprocessor."""
@@ -214,7 +218,12 @@ class TabularParameters(BaseEstimator):
     def _epochs(self, n_rows: int, further: Mapping[str, Any]) -> int:
         """The number that was given; else one for so many rows, with whole cycles of restarts."""
         if self.epochs != "auto":
-            return self.epochs
+            if further.get("phases"):
+                raise ParameterError(
+                    f"epochs={self.epochs} has no meaning with phases, which have epochs of their "
+                    "own; leave it out"
+                )
+            return int(self.epochs)
         cycles = {name: further[name] for name in ("cycle_len", "cycle_mult") if name in further}
         restarts = None if callable(self.schedule) else restarts_of(self.schedule, **cycles)
         epochs = choose_epochs(n_rows)
@@ -235,6 +244,7 @@ def _check_further(further: Mapping[str, Any]) -> None:
         )
     known = {field.name for field in fields(TrainingOptions)}
     own = {field.name for field in fields(TabularParameters)}
+    options = known - own - {"greater_is_better", "seed"}
     for name in further:
         if name in own or name in ("greater_is_better", "seed"):
             raise ParameterError(
@@ -243,6 +253,6 @@ def _check_further(further: Mapping[str, Any]) -> None:
             )
         if name not in known:
             raise ParameterError(
-                f"training={{{name!r}: ...}} is no training option"
-                f"{did_you_mean(name, known - own)}. They are: {', '.join(sorted(known - own))}"
+                f"training={{{name!r}: ...}} is no training option. They are: "
+                f"{', '.join(sorted(options))}{did_you_mean(name, options)}"
             )

@@ -22,6 +22,7 @@ from tabtext.tabular.outliers import PruningReport
 from tabtext.tabular.preprocessing import TabularPreprocessor
 from tabtext.training.history import History
 from tabtext.training.options import Phase
+from tabtext.training.schedules import LostSchedule
 from tabtext.training.targets import target_from_dict
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = ["load", "save"]
 
 _PREPROCESSOR = "preprocessor"
 _SNAPSHOTS = "snapshots.safetensors"
+_OWN_SCHEDULE = "own_schedule"
 
 
 def save(estimator: "TabularEstimator", directory: Path) -> None:
@@ -126,10 +128,13 @@ def _with_tuples(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """JSON has no tuples, and what was a sequence is one again."""
     found: dict[str, Any] = {}
     for key, value in parameters.items():
-        if isinstance(value, Mapping):
-            found[key] = _with_tuples(value)
+        if isinstance(value, list):
+            entries = (_with_tuples(e) if isinstance(e, Mapping) else e for e in value)
+            found[key] = tuple(entries)
+        elif isinstance(value, Mapping) and _OWN_SCHEDULE in value:
+            found[key] = LostSchedule(value[_OWN_SCHEDULE])
         else:
-            found[key] = tuple(value) if isinstance(value, list) else value
+            found[key] = _with_tuples(value) if isinstance(value, Mapping) else value
     return found
 
 
@@ -165,5 +170,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Phase):
         return _plain(asdict(value))
     if callable(value):  # a schedule of the user's own; its code is not saved
-        return getattr(value, "__name__", type(value).__name__)
+        return {_OWN_SCHEDULE: getattr(value, "__name__", type(value).__name__)}
     return value

@@ -12,7 +12,6 @@ from tabtext.errors import ParameterError
 from tabtext.estimators.augmentation import Augmentation
 from tabtext.estimators.base import TabularEstimator
 from tabtext.estimators.inputs import Sample
-from tabtext.training.losses import Loss, make_loss
 from tabtext.training.targets import (
     ClassificationTarget,
     ClassWeight,
@@ -96,8 +95,8 @@ class TabularRegressor(RegressorMixin, TabularEstimator):
             )
         return _REGRESSION_LOSSES[self.loss]
 
-    def _row_loss(self) -> Loss:
-        return make_loss(self._loss_name(), quantile=self.quantile)
+    def _loss_settings(self) -> dict[str, float]:
+        return {"quantile": self.quantile}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -200,8 +199,8 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
     def _loss_name(self) -> str:
         return self.target_.loss
 
-    def _row_loss(self) -> Loss:
-        return make_loss(self._loss_name(), label_smoothing=self.label_smoothing)
+    def _loss_settings(self) -> dict[str, float]:
+        return {"label_smoothing": self.label_smoothing}
 
     def _classes_of(self, sample: Sample) -> NDArray[np.int64] | None:
         if len(sample.targets) > 1:

@@ -69,6 +69,14 @@ class WeightAverage(Callback):
 
     def epoch_ended(self, run: "Run") -> None:
         """Put the plain weights back, for training to go on."""
+        self._put_plain_back(run)
+
+    def fit_ended(self, run: "Run") -> None:
+        """Put the plain weights back, should validation have failed."""
+        if not run.finished:
+            self._put_plain_back(run)
+
+    def _put_plain_back(self, run: "Run") -> None:
         if self._plain is None:
             return
         state = [*_weights(run.model), *run.model.buffers()]

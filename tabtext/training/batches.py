@@ -145,6 +145,8 @@ class TensorBatches:
         """
         starts = batch_starts(self.n_rows, self.batch_size, self._size)[start:]
         order = batch_order(self.n_rows, epoch, seed) if self.shuffle else None
+        if order is not None and self.target.is_cuda:
+            order = order.pin_memory()  # else the GPU would be waited for with every copy
         # Many batches are gathered at once and handed out as views: at batch size 64 an indexing
         # call per tensor and batch would be a tenth of a step.
         at_once = max(_ROWS_AT_ONCE // (self.batch_size * self._size), 1)

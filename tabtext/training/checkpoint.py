@@ -127,7 +127,7 @@ class Checkpoints(Callback):
         self._require_same_view(run, found)
         if found and not resume:
             raise SaveError(
-                f"{self.directory} holds checkpoints of an unfinished run, the last being "
+                f"{self.directory} holds checkpoints of an earlier run, the last being "
                 f"{found[-1].name}. Go on from it with {self.how_to_resume}, or delete the "
                 "directory"
             )
@@ -179,6 +179,10 @@ class Checkpoints(Callback):
 
     def _save(self, run: "Run") -> None:
         """Copy the state, and write it in the background."""
+        if run.has_bad_steps():
+            # A GPU ran ahead of what was wrong: the epoch's end raises it, older checkpoints stay.
+            run.stop("a step was not finite")
+            return
         path = self.directory / f"step-{run.step:08d}"
         if run.step_in_epoch == 0 and run.history.best_epoch == run.epoch - 1:
             self._best = path
@@ -199,6 +203,8 @@ class Checkpoints(Callback):
     def _leave(self, run: "Run", number: int) -> None:
         """Save at once and end training."""
         self._save(run)
+        if run.stopping is not None:
+            return
         failure = self._writer.wait()
         run.world.wait()  # a process that leaves early has torchrun end the one that writes
         name = signal.Signals(number).name
@@ -262,7 +268,7 @@ class _Writer:
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
-        self._failure: OSError | MemoryError | None = None
+        self._failure: Exception | None = None
 
     def start(self, path: Path, state: Mapping[str, Any], *, after: Callable[[], None]) -> None:
         """Copy the state's tensors, and begin to write them."""
@@ -276,13 +282,13 @@ class _Writer:
             try:
                 write_files(path, description, copies)
                 after()
-            except (OSError, MemoryError) as error:
+            except Exception as error:  # whatever it is, training is told and goes on
                 self._failure = error
 
         self._thread = threading.Thread(target=write, name="tabtext-checkpoint")
         self._thread.start()
 
-    def wait(self) -> OSError | MemoryError | None:
+    def wait(self) -> Exception | None:
         """Wait for the thread; warn of its failure, and return it."""
         if self._thread is not None:
             self._thread.join()
@@ -290,8 +296,8 @@ class _Writer:
         failure, self._failure = self._failure, None
         if failure is not None:
             warnings.warn(
-                f"a checkpoint could not be written: {failure!r}. The one before it is whole, and "
-                "training goes on; free some space",
+                f"a checkpoint could not be written: {failure!r}. Earlier ones are as they were, "
+                "and training goes on; look to the disk",
                 TabTextWarning,
                 stacklevel=2,
             )

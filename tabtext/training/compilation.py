@@ -6,6 +6,10 @@ tabular networks it was slower than eager execution (``bench/trainer.py``), beca
 is matrix products and one embedding lookup that are optimal already.
 """
 
+import importlib.util
+import os
+import shutil
+
 import torch
 from torch import nn
 
@@ -24,7 +28,8 @@ def compiled(model: nn.Module, setting: Compile, device: torch.device, n_steps: 
     model : nn.Module
         What to compile.
     setting : {"auto", "always", "never"}
-        ``"auto"`` compiles on CUDA, in runs of at least 2,000 steps.
+        ``"auto"`` compiles on CUDA, in runs of at least 2,000 steps, where Triton and a C compiler
+        are at hand.
     device : torch.device
         Where it runs.
     n_steps : int
@@ -36,9 +41,15 @@ def compiled(model: nn.Module, setting: Compile, device: torch.device, n_steps: 
     >>> compiled(model, "auto", torch.device("cpu"), 10**6) is model
     True
     """
-    pays = device.type == "cuda" and n_steps >= _STEPS_THAT_PAY
+    pays = device.type == "cuda" and n_steps >= _STEPS_THAT_PAY and _has_compilers()
     if setting == "never" or (setting == "auto" and not pays):
         return model
     mode = "reduce-overhead" if device.type == "cuda" else "default"
     wrapped: nn.Module = torch.compile(model, mode=mode)  # type: ignore[assignment]  # a module too
     return wrapped
+
+
+def _has_compilers() -> bool:
+    """Whether what torch.compile needs for CUDA is installed; slim images often lack it."""
+    has_c = any(shutil.which(name) for name in (os.environ.get("CC", "cc"), "gcc", "clang"))
+    return has_c and importlib.util.find_spec("triton") is not None

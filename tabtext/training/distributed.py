@@ -5,6 +5,7 @@ after it. Where there is one process, everything here does nothing.
 """
 
 import atexit
+import gc
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -185,4 +186,6 @@ def _nothing() -> None:
 
 def _leave() -> None:
     if dist.is_initialized():
+        # Distributed modules sit in cycles, and hold threads that must not outlive the interpreter.
+        gc.collect()
         dist.destroy_process_group()

@@ -141,7 +141,7 @@ def group_rates(
     >>> [round(rate, 6) for rate in group_rates((1e-4, 1e-2), None, 3)]
     [0.0001, 0.001, 0.01]
     """
-    if isinstance(learning_rate, int | float):
+    if not isinstance(learning_rate, Sequence):
         ratio = ratio_of(group_ratio)
         return tuple(learning_rate / ratio ** (n_groups - 1 - i) for i in range(n_groups))
     rates = tuple(learning_rate)

@@ -127,12 +127,13 @@ class MLflowLogger(Callback):
     experiment : str, optional
         Name of the experiment for a new run.
     tracking_uri : str, optional
-        Where MLflow keeps its runs; default: as MLflow is configured.
+        Where MLflow keeps its runs, usually the address of a server; default: as MLflow is
+        configured.
 
     Raises
     ------
     ParameterError
-        If MLflow is not installed: ``pip install 'tabtext[mlflow]'``.
+        If MLflow is not installed: ``pip install 'tabtext[mlflow]'``; or if it can start no run.
     """
 
     first_process_only = True
@@ -151,15 +152,26 @@ class MLflowLogger(Callback):
         if self.tracking_uri is not None:
             self._uri_before = mlflow.get_tracking_uri()
             mlflow.set_tracking_uri(self.tracking_uri)
-        active = mlflow.active_run()
-        self._opened = active is None
+        try:
+            self._join(run)
+        except mlflow.exceptions.MlflowException as error:
+            raise ParameterError(
+                f"MLflow could not start a run: {error}. Give the tracking_uri of a server, or "
+                "install the whole of MLflow (pip install mlflow), which keeps runs in a database; "
+                "mlflow-skinny, which tabtext[mlflow] brings, only talks to servers"
+            ) from error
+
+    def _join(self, run: "Run") -> None:
+        active = self._mlflow.active_run()
         resumed = self.run_id is not None
         if active is None:
             experiment = None if resumed else self._experiment_id()
-            active = mlflow.start_run(run_id=self.run_id, experiment_id=experiment)
+            active = self._mlflow.start_run(run_id=self.run_id, experiment_id=experiment)
+            self._opened = True
         self.run_id = active.info.run_id
         if not resumed:
-            mlflow.log_params({k: str(v)[:500] for k, v in run.options.to_dict().items()})
+            options = run.options.to_dict()
+            self._mlflow.log_params({name: str(value)[:500] for name, value in options.items()})
 
     def _experiment_id(self) -> str | None:
         """The experiment's, made if need be; None is whichever the caller has set."""

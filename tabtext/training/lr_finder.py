@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tabtext.errors import DataError, ParameterError
@@ -144,23 +145,37 @@ def suggestions(rates: Sequence[float], losses: Sequence[float]) -> dict[str, fl
     >>> {name: f"{rate:g}" for name, rate in suggestions([10**k for k in range(6)], losses).items()}
     {'steep': '100', 'valley': '100', 'minimum/10': '1000'}
     """
-    first, length = _longest_fall(losses)
-    slopes = np.gradient(np.asarray(losses), np.log(rates))[first : first + length + 1]
+    fall = _longest_fall(losses)
+    slopes = _slopes(np.log(rates), np.asarray(losses))
+    settled = [place for place in fall if place >= len(losses) // 10] or fall
     return {
-        "steep": rates[first + int(np.argmin(slopes))],
-        "valley": rates[first + length * 2 // 3],
-        "minimum/10": rates[first + length] / 10,
+        "steep": rates[min(settled, key=lambda place: slopes[place])],
+        "valley": rates[fall[len(fall) * 2 // 3]],
+        "minimum/10": rates[fall[-1]] / 10,
     }
 
 
-def _longest_fall(losses: Sequence[float]) -> tuple[int, int]:
-    """Start and length of the longest subsequence of falling losses, as fast.ai's ``valley``."""
-    lengths = [1] * len(losses)
+def _slopes(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Slope of a straight line through each point and its neighbours, a tenth of all points."""
+    reach = max(len(x) // 20, 1)
+    slopes = np.empty(len(x))
+    for place in range(len(x)):
+        near = slice(max(place - reach, 0), place + reach + 1)
+        slopes[place] = np.polyfit(x[near], y[near], 1)[0]
+    return slopes
+
+
+def _longest_fall(losses: Sequence[float]) -> list[int]:
+    """Places of the longest subsequence of falling losses, as in fast.ai's ``valley``."""
+    lengths, before = [1] * len(losses), list(range(len(losses)))
     for end in range(1, len(losses)):
-        shorter = (lengths[i] for i in range(end) if losses[i] > losses[end])
-        lengths[end] = max(shorter, default=0) + 1
-    last = int(np.argmax(lengths))
-    return last - lengths[last] + 1, lengths[last] - 1
+        for place in range(end):
+            if losses[place] > losses[end] and lengths[place] + 1 > lengths[end]:
+                lengths[end], before[end] = lengths[place] + 1, place
+    places = [int(np.argmax(lengths))]
+    while before[places[-1]] != places[-1]:
+        places.append(before[places[-1]])
+    return places[::-1]
 
 
 def _losses(trainer: "Trainer", train: Batches, rates: Sequence[float]) -> Iterator[float]:

@@ -15,6 +15,8 @@ from tabtext.training.distributed import World
 
 __all__ = ["Measurements"]
 
+_SCALARS_AT_ONCE = 1000
+
 
 class Measurements:
     """The steps of the epoch that is under way.
@@ -40,20 +42,32 @@ class Measurements:
         self.rates: list[float] = []
         self._new_losses: list[Tensor | float] = []
         self._new_norms: list[Tensor | float] = []
+        self._on_its_way = _Arrival()
 
     def add(self, loss: Tensor | float, norm: Tensor | float, rate: float) -> None:
         """Note a step."""
         self._new_losses.append(loss)
         self._new_norms.append(norm)
         self.rates.append(rate)
+        if len(self._new_losses) == _SCALARS_AT_ONCE and isinstance(loss, Tensor):
+            # Each of them holds a block of the GPU's memory; together they need one.
+            self._new_losses[:] = [_vector(self._new_losses)]
+            self._new_norms[:] = [_vector(self._new_norms)]
 
     @property
     def latest(self) -> float | None:
-        """The newest loss that can be had without waiting."""
-        if self._new_losses:
-            loss = self._new_losses[-1]
-            return loss if isinstance(loss, float) else None
-        return self.losses[-1] if self.losses else None
+        """The newest loss that can be had without waiting, as an estimate from one process' rows.
+
+        From a GPU it arrives late: with each question a copy sets out, and the next one that is
+        asked after its arrival gets it.
+        """
+        if not self._new_losses:
+            return self.losses[-1] if self.losses else None
+        loss = self._new_losses[-1]
+        if isinstance(loss, float):
+            return loss * self.world.size
+        arrived = self._on_its_way.ask(loss.view(-1)[-1:])
+        return None if arrived is None else arrived * self.world.size
 
     def read(self) -> None:
         """Wait for the device, and make numbers of what it measured; a meeting of all processes."""
@@ -84,7 +98,31 @@ class Measurements:
         self.losses, self.norms, self.rates = state["losses"], state["norms"], state["rates"]
 
 
+class _Arrival:
+    """A number that is copied from a GPU while both sides go on."""
+
+    def __init__(self) -> None:
+        self._host: Tensor | None = None
+        self._copied: torch.cuda.Event | None = None
+
+    def ask(self, number: Tensor) -> float | None:
+        """Return the number of the last copy that arrived, and send the next."""
+        if not number.is_cuda:
+            return None
+        if self._host is None:
+            self._host = torch.empty(1, pin_memory=True)
+        arrived = None
+        if self._copied is not None:
+            if not self._copied.query():  # type: ignore[no-untyped-call]  # torch's own
+                return None
+            arrived = float(self._host)
+        self._host.copy_(number, non_blocking=True)
+        self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch's own
+        self._copied.record()
+        return arrived
+
+
 def _vector(values: Sequence[Tensor | float]) -> Tensor:
     if values and isinstance(values[0], Tensor):
-        return torch.stack([value for value in values if isinstance(value, Tensor)]).float()
+        return torch.cat([v.float().view(-1) for v in values if isinstance(v, Tensor)])
     return torch.tensor(values, dtype=torch.float64)

@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, TypeGuard, get_args
 
 from tabtext.errors import ParameterError, did_you_mean
-from tabtext.training.schedules import SCHEDULE_NAMES, Schedule
+from tabtext.training.schedules import SCHEDULE_NAMES, Schedule, restarts_of
 
 __all__ = [
     "BETAS",
@@ -214,14 +214,15 @@ class TrainingOptions:
             "learning_rate": _are_rates(self.learning_rate),
             "cycle_len": _counts(self.cycle_len),
             "cycle_mult": _counts(self.cycle_mult),
-            "weight_decay": _is_number(self.weight_decay) and self.weight_decay >= 0,
+            "weight_decay": _is_number(self.weight_decay) and 0 <= self.weight_decay < inf,
             "clip_norm": self.clip_norm is None or _is_positive(self.clip_norm),
             "clip_value": self.clip_value is None or _is_positive(self.clip_value),
             "patience": self.patience is None or _counts(self.patience),
             "micro_batch_size": self.micro_batch_size is None or _counts(self.micro_batch_size),
             "momentum_range": self.momentum_range is None or _are_shares(self.momentum_range),
             "betas": isinstance(self.betas, str) or _are_shares(self.betas),
-            "phases": all(isinstance(phase, Phase) for phase in self.phases),
+            "phases": isinstance(self.phases, tuple | list)
+            and all(isinstance(phase, Phase) for phase in self.phases),
         }
         for name, fine in rules.items():
             if not fine:
@@ -248,7 +249,8 @@ class TrainingOptions:
         """Whether any schedule of the run has cycles."""
         own = [phase.schedule for phase in self.phases] or [None]
         schedules = [self.schedule if schedule is None else schedule for schedule in own]
-        return any(isinstance(s, str) and s.startswith("sgdr") for s in schedules)
+        lengths = {"cycle_len": self.cycle_len, "cycle_mult": self.cycle_mult}
+        return any(restarts_of(schedule, **lengths) is not None for schedule in schedules)
 
     @property
     def n_epochs(self) -> int:
@@ -279,7 +281,7 @@ def ratio_of(group_ratio: float | str | None) -> float:
     if isinstance(group_ratio, str):
         _check_choice("group_ratio", group_ratio, tuple(GROUP_RATIOS))
         return GROUP_RATIOS[group_ratio]
-    if not group_ratio > 0:
+    if not _is_positive(group_ratio):
         raise ParameterError(f"group_ratio={group_ratio} must be greater than 0")
     return float(group_ratio)
 
@@ -300,6 +302,8 @@ def duration(given: float | str) -> float:
     >>> duration("10min"), duration("1h30min"), duration(2.5)
     (600.0, 5400.0, 2.5)
     """
+    if isinstance(given, str) and _is_plain_number(given):
+        given = float(given)
     if isinstance(given, str):
         text = given.replace(" ", "").lower()
         parts = re.findall(r"(\d+(?:\.\d+)?)(h|min|m|sec|s)", text)
@@ -309,8 +313,8 @@ def duration(given: float | str) -> float:
             )
         seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     else:
-        seconds = float(given)
-    if not seconds > 0:
+        seconds = float(given) if _is_number(given) else 0.0
+    if not 0 < seconds < inf:
         raise ParameterError(f"max_time={given!r} leaves no time to train")
     return seconds
 
@@ -322,6 +326,10 @@ def _check_choice(name: str, value: object, known: Sequence[str | None]) -> None
             f"{name}={value!r} is outside of what it may be: one of {', '.join(names)}"
             + did_you_mean(str(value), names)
         )
+
+
+def _is_plain_number(text: str) -> bool:
+    return re.fullmatch(r"\s*\d+(\.\d+)?\s*", text) is not None
 
 
 def _is_number(value: object) -> TypeGuard[float]:
@@ -345,7 +353,7 @@ def _are_shares(pair: object) -> bool:
 
 
 def _are_rates(rates: object) -> bool:
-    several = rates if isinstance(rates, tuple) else (rates,)
+    several = rates if isinstance(rates, tuple | list) else (rates,)
     return bool(several) and all(_is_positive(rate) and rate < inf for rate in several)
 
 
@@ -354,4 +362,6 @@ def _plain(value: Any) -> Any:
         return {key: _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
+    if isinstance(value, Real) and not isinstance(value, int | float):
+        return int(value) if isinstance(value, Integral) else float(value)  # a number of numpy
     return getattr(value, "__name__", type(value).__name__) if callable(value) else value

@@ -1,7 +1,9 @@
 """The plan of a run: for every step, the phase it belongs to, its rates and its momentum."""
 
 from dataclasses import dataclass
+from math import inf
 
+from tabtext.errors import ParameterError
 from tabtext.training.layer_groups import group_rates
 from tabtext.training.options import Phase, TrainingOptions
 from tabtext.training.schedules import (
@@ -89,6 +91,7 @@ class Plan:
         first_step = 0
         for phase in phases:
             planned = _planned(phase, options, n_groups, first_step, steps_per_epoch)
+            _try_out(planned.schedule)
             self.phases.append(planned)
             first_step += planned.n_steps
         self.n_steps = first_step
@@ -104,7 +107,16 @@ class Plan:
         if phase.momentum_range is not None:
             high, low = phase.momentum_range
             momentum = one_cycle_momentum(progress, high=high, low=low)
-        return StepSettings(number, phase.schedule(progress), momentum)
+        factor = phase.schedule(progress)
+        if not 0.0 <= factor < inf:
+            raise _wrong_factor(phase.schedule, progress, factor)
+        return StepSettings(number, float(factor), momentum)
+
+    def fingerprint(self) -> list[list[float]]:
+        """Return values of every phase's schedule: functions are known by what they do."""
+        return [
+            [round(float(phase.schedule(i / 16)), 9) for i in range(17)] for phase in self.phases
+        ]
 
     def cycle_ends(self, position: float, following: float) -> bool:
         """Return whether a cycle of restarts ends between a step's position and the next one's."""
@@ -131,6 +143,26 @@ class Plan:
             cycle_len=cycle_len,
             cycle_mult=cycle_mult,
         )
+
+
+def _try_out(schedule: Schedule) -> None:
+    """Raise ``ParameterError`` now, not in the midst of training, for what is no schedule."""
+    for progress in (0.0, 0.5, 1.0):
+        try:
+            factor = schedule(progress)
+            fine = 0.0 <= float(factor) < inf
+        except (TypeError, ValueError) as error:
+            raise _wrong_factor(schedule, progress, error) from error
+        if not fine:
+            raise _wrong_factor(schedule, progress, factor)
+
+
+def _wrong_factor(schedule: Schedule, progress: float, found: object) -> ParameterError:
+    name = getattr(schedule, "__name__", repr(schedule))
+    return ParameterError(
+        f"schedule {name} gives {found!r} at progress {progress:g}; it must be a function of one "
+        "number that returns a finite one of 0 or more, which multiplies the learning rate"
+    )
 
 
 def _planned(

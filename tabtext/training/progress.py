@@ -50,11 +50,15 @@ class ProgressBar(Callback):
 
     def step_ended(self, run: "Run") -> None:
         """Now and then, redraw."""
-        loss = run.measured.latest
+        if self._bar is None:
+            return
+        due = monotonic() - self._updated > SECONDS_BETWEEN_UPDATES
+        # On the CPU every loss is at hand; from a GPU one comes with every drawing.
+        loss = run.measured.latest if due or run.device.type == "cpu" else None
         if loss is not None:
             old = self._smoothed
             self._smoothed = loss if old is None else _MEMORY * old + (1 - _MEMORY) * loss
-        if self._bar is not None and monotonic() - self._updated > SECONDS_BETWEEN_UPDATES:
+        if due:
             self._show(run)
 
     def epoch_ended(self, run: "Run") -> None:

@@ -1,6 +1,6 @@
 """One training run: all that changes while it lasts, and what its callbacks may look at."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import isfinite
 from time import monotonic
 from typing import Any
@@ -36,6 +36,8 @@ class Run:
         How to train.
     train, valid : Batches
         Rows to learn from; rows to choose the best epoch by, or None.
+    settings : mapping, optional
+        What else must be the same for a checkpoint to be continued.
 
     Attributes
     ----------
@@ -67,6 +69,8 @@ class Run:
         options: TrainingOptions,
         train: Batches,
         valid: Batches | None,
+        *,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.groups, self.options = groups, options
         self.model = groups.model
@@ -94,6 +98,10 @@ class Run:
         self.stopping: str | None = None
         self.finished = False
         self._phase: int | None = None
+        # For fp16 on a GPU: NaN after a loss that was not finite, so that later steps are skipped.
+        late = self.precision.scales and self.device.type == "cuda"
+        self.poison = torch.ones((), device=self.device) if late else None
+        self._settings = dict(settings or {})
         self._rates: tuple[float, ...] = ()
         self._momentum, _ = options.beta_pair
         self._time_limit = None if options.max_time is None else duration(options.max_time)
@@ -172,6 +180,15 @@ class Run:
         self.clear_gradients()
         self.network = self.model  # parts are not compiled, and only a process alone gets here
 
+    def has_bad_steps(self) -> bool:
+        """Wait for the device; return whether a loss or gradient of the epoch is not finite."""
+        self.measured.read()
+        return self.first_bad_step() is not None
+
+    def first_bad_step(self) -> int | None:
+        """The first step of the epoch, as far as it was read, that was not finite."""
+        return self.measured.first_bad_step(norms_too=not self.precision.may_skip)
+
     def _look_at_the_clock(self) -> None:
         """Without a time budget the schedule follows the steps; with one, whichever is ahead."""
         self.position = float(self.step)
@@ -245,7 +262,7 @@ class Run:
             "validation": None if self.valid is None else self.valid.fingerprint(),
             "processes": self.world.size,
             "parameters": {name: list(p.shape) for name, p in self.model.named_parameters()},
-            "options": options,
+            "options": {**options, "schedules": self.plan.fingerprint(), **self._settings},
         }
 
     def state(self) -> dict[str, Any]:

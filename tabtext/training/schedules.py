@@ -7,6 +7,7 @@ and schedules are put together by ``then`` and ``warmed_up``; what comes out can
 
 from bisect import bisect_right
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import accumulate
 from math import cos, pi
@@ -17,6 +18,7 @@ __all__ = [
     "RESTARTS",
     "SCHEDULES",
     "SCHEDULE_NAMES",
+    "LostSchedule",
     "Schedule",
     "constant",
     "cosine_annealing",
@@ -235,6 +237,33 @@ def flat_then_cosine(progress: float, *, flat: float = 0.72, end: float = 0.0) -
 
 def _half_cosine(first: float, last: float, share: float) -> float:
     return last + (first - last) * (1.0 + cos(pi * share)) / 2.0
+
+
+@dataclass(frozen=True)
+class LostSchedule:
+    """A function of the user's that a saved model was trained with; its code was not saved.
+
+    Parameters
+    ----------
+    name : str
+        What the function was called.
+
+    Examples
+    --------
+    >>> LostSchedule("halving")(0.5)
+    Traceback (most recent call last):
+    tabtext.errors.ParameterError: schedule 'halving' was a function of your own, ...
+    """
+
+    name: str
+
+    def __call__(self, progress: float) -> float:
+        """Raise ``ParameterError``: there is nothing to call."""
+        del progress
+        raise ParameterError(
+            f"schedule {self.name!r} was a function of your own, and a saved model holds no code; "
+            "set schedule anew before fitting again"
+        )
 
 
 # ------------------------------------------------------------------------------------ composition

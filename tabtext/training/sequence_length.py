@@ -6,7 +6,10 @@ later ones add what needs length.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Self
+
+from torch import Tensor
 
 from tabtext.errors import ParameterError
 from tabtext.training.batches import Batch, Batches
@@ -122,11 +125,11 @@ class GrowingSequences:
         kept = slice(None, length) if self.keep == "start" else slice(-length, None)
         for batch in self.batches.walk(epoch, seed=seed, start=start):
             whole = batch.inputs[0].shape[1]  # less than longest where batches are padded singly
-            per_token = batch.target.ndim > 1 and batch.target.shape[1] == whole
+            cut = partial(_cut, whole=whole, kept=kept)
             yield replace(
                 batch,
-                inputs=tuple(t[:, kept] if t.ndim > 1 else t for t in batch.inputs),
-                target=batch.target[:, kept] if per_token else batch.target,
+                inputs=tuple(cut(tensor) for tensor in batch.inputs),
+                target=cut(batch.target),
             )
 
     def shard(self, rank: int, size: int) -> Self:
@@ -144,3 +147,8 @@ class GrowingSequences:
         """Return what tells these data from others."""
         lengths = [self.length(epoch) for epoch in range(self.epochs)]
         return f"{self.batches.fingerprint()}, {self.keep} of lengths {lengths}"
+
+
+def _cut(tensor: Tensor, *, whole: int, kept: slice) -> Tensor:
+    """A part of every row's sequence; what is no sequence of that length stays as it is."""
+    return tensor[:, kept] if tensor.ndim > 1 and tensor.shape[1] == whole else tensor

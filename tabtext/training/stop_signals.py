@@ -26,7 +26,8 @@ class StopSignals:
         self.number, self._one_request = 0, one_request
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+                if signal.getsignal(number) is not signal.SIG_IGN:  # someone wants it ignored
+                    self._before[number] = signal.signal(number, self._note)
 
     def ignore(self) -> int:
         """Give both signals back to who had them; return the one that came, or 0."""

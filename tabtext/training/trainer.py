@@ -5,13 +5,14 @@ module of its own beside this one, and ``Run`` holds what changes.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from math import isfinite
 from time import monotonic
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from tabtext.training.averaging import new_average
 from tabtext.training.batches import Batch, Batches
@@ -56,6 +57,9 @@ class Trainer:
         What else watches: progress, loggers, your own.
     checkpoints : Checkpoints, optional
         Where and when to save what a later process needs to go on.
+    settings : mapping, optional
+        What else shapes the training, such as the names of loss and model, as JSON values: a
+        checkpoint of a run with other settings is not continued.
 
     Attributes
     ----------
@@ -88,6 +92,7 @@ class Trainer:
         score: Score | None = None,
         callbacks: Sequence[Callback] = (),
         checkpoints: Checkpoints | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.model = model
         self.loss = loss
@@ -95,6 +100,7 @@ class Trainer:
         self.score = score
         self.callbacks = tuple(callbacks)
         self.checkpoints = checkpoints
+        self.settings = dict(settings or {})
         self.groups = LayerGroups(model, batch_norm_freeze=options.batch_norm_freeze)
         self.snapshots: list[dict[str, Tensor]] = []
 
@@ -126,7 +132,7 @@ class Trainer:
         TrainingInterrupted
             If a signal ended training; a checkpoint was saved.
         """
-        run = Run(self.groups, self.options, train, valid)
+        run = Run(self.groups, self.options, train, valid, settings=self.settings)
         callbacks = self._callbacks(run)
         step_callbacks = [c for c in callbacks if type(c).step_ended is not Callback.step_ended]
         with self._under_way(run, callbacks, resume):
@@ -186,7 +192,8 @@ class Trainer:
         if run.has_extra_losses:
             loss = loss + share * run.extra_loss() / run.world.size
         # Processes' gradients are averaged, where the loss of all is the sum of their parts.
-        run.precision.backward(loss if run.world.is_alone else loss * run.world.size)
+        whole = loss if run.world.is_alone else loss * run.world.size
+        run.precision.backward(whole if run.poison is None else whole * run.poison)
         return loss.detach()
 
     def clip_gradient(self, run: Run) -> Tensor:
@@ -223,6 +230,8 @@ class Trainer:
         """
         if run.precision.scales:
             run.precision.step(run.optimizer)
+            if run.poison is not None:
+                run.poison = torch.where(loss.isfinite(), run.poison, torch.nan)
             return
         # Several processes must all act alike: the norm is common to them, the loss is not.
         fine = loss.isfinite() & norm.isfinite() if run.world.is_alone else norm.isfinite()
@@ -253,7 +262,7 @@ class Trainer:
     def _require_finite(self, run: Run) -> None:
         """On a GPU, find out after the epoch whether a step had to be left out."""
         measured = run.measured
-        bad = measured.first_bad_step(norms_too=not run.precision.may_skip)
+        bad = run.first_bad_step()
         if bad is None:
             run.good_buffers.keep()
         else:
@@ -348,15 +357,35 @@ class Trainer:
                 yield
             run.finished = True
         finally:
-            for callback in callbacks:
-                callback.fit_ended(run)
-            self.model.zero_grad(set_to_none=True)
-            self.model.eval()
+            run.network = self.model
+            with ExitStack() as closing:  # goes on to the end, whatever fails on its way
+                closing.callback(self.model.eval)
+                closing.callback(run.clear_gradients)
+                for callback in reversed(callbacks):
+                    closing.callback(callback.fit_ended, run)
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, inputs: Sequence[Tensor], *, batch_size: int = 8192) -> Tensor:
+def predict(
+    model: nn.Module,
+    inputs: Sequence[Tensor],
+    *,
+    batch_size: int = 8192,
+    weights: Mapping[str, Tensor] | None = None,
+) -> Tensor:
     """Return a model's raw outputs for all rows, in evaluation mode, batch by batch.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The batches go to its device, and its outputs back to where the inputs are.
+    inputs : sequence of Tensor
+        The model's arguments, each with one row per example.
+    batch_size : int
+        Large enough to fill the processor, small enough for its cache.
+    weights : mapping of str to Tensor, optional
+        Parameters and buffers to use instead of the model's own, which stay as they are, so that
+        several threads may predict at once.
 
     Examples
     --------
@@ -364,8 +393,16 @@ def predict(model: nn.Module, inputs: Sequence[Tensor], *, batch_size: int = 819
     torch.Size([5, 2])
     """
     model.eval()
+    device, home = next(model.parameters()).device, inputs[0].device
+    if weights is not None:
+        weights = {name: tensor.to(device) for name, tensor in weights.items()}
     parts = zip(*(torch.split(tensor, batch_size) for tensor in inputs), strict=True)
-    return torch.cat([model(*part) for part in parts])
+    outputs = []
+    for part in parts:
+        placed = tuple(tensor.to(device) for tensor in part)
+        raw = model(*placed) if weights is None else functional_call(model, dict(weights), placed)
+        outputs.append(raw.to(home))
+    return torch.cat(outputs)
 
 
 def _total_norm(gradients: list[Tensor]) -> Tensor:

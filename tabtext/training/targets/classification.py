@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from tabtext.errors import DataError, ParameterError
 from tabtext.training.targets.columns import in_type, read_labels, read_numbers
@@ -215,7 +216,9 @@ class MultilabelTarget:
 
     def combine(self, raws: Sequence[Tensor]) -> Tensor:
         """Raw outputs whose probabilities are the mean of several predictions'."""
-        return torch.stack([raw.double().sigmoid() for raw in raws]).mean(dim=0).logit()
+        both = torch.stack([raw.double() for raw in raws])
+        yes, no = (logsigmoid(side).logsumexp(dim=0) for side in (both, -both))
+        return yes - no
 
     def outputs(self, raw: Tensor) -> NDArray[np.float64]:
         """Probabilities of yes ``(rows, labels)``."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -117,12 +118,7 @@ class RegressionTarget:
         """What the loss compares with encoded targets: raw outputs, or a scaled sigmoid of them."""
         if self.y_range is None:
             return raw
-        low, high = (
-            (self._forward(np.array([bound])) - np.array(self.center)) / np.array(self.scale)
-            for bound in self.y_range
-        )
-        start = torch.as_tensor(low, dtype=raw.dtype, device=raw.device)
-        width = torch.as_tensor(high - low, dtype=raw.dtype, device=raw.device)
+        start, width = _bounds(self, raw.dtype, raw.device)
         return start + width * raw.sigmoid()
 
     def combine(self, raws: Sequence[Tensor]) -> Tensor:
@@ -171,6 +167,21 @@ class RegressionTarget:
                 f"target {self.columns[column]!r} is {values[row, column]} in row {row} "
                 f"({int((~fine).sum())} such values) and {rule}"
             )
+
+
+@lru_cache(maxsize=32)  # a copy to a GPU in every step would wait for it
+def _bounds(
+    target: RegressionTarget, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Lower end and width of ``y_range`` as the network sees it, for every column."""
+    low, high = (
+        (target._forward(np.array([bound])) - np.array(target.center)) / np.array(target.scale)
+        for bound in target.y_range or ()
+    )
+    return (
+        torch.as_tensor(low, dtype=dtype, device=device),
+        torch.as_tensor(high - low, dtype=dtype, device=device),
+    )
 
 
 def _checked_range(
