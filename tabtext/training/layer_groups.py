@@ -143,8 +143,8 @@ def group_rates(
     """
     if not isinstance(learning_rate, Sequence):
         ratio = ratio_of(group_ratio)
-        return tuple(learning_rate / ratio ** (n_groups - 1 - i) for i in range(n_groups))
-    rates = tuple(learning_rate)
+        return tuple(float(learning_rate) / ratio ** (n_groups - 1 - i) for i in range(n_groups))
+    rates = tuple(float(rate) for rate in learning_rate)
     if group_ratio is not None:
         raise ParameterError(
             f"learning_rate={rates} names several rates, so group_ratio={group_ratio!r} has no "

@@ -147,10 +147,13 @@ def suggestions(rates: Sequence[float], losses: Sequence[float]) -> dict[str, fl
     """
     fall = _longest_fall(losses)
     slopes = _slopes(np.log(rates), np.asarray(losses))
-    settled = [place for place in fall if place >= len(losses) // 10] or fall
+    # Before that there is a plateau of averages over few losses, where only chance makes a slope.
+    settled = [place for place in fall if place >= len(losses) // 4] or fall
+    top, bottom = losses[settled[0]], losses[settled[-1]]
+    under_way = [place for place in settled if losses[place] <= top - 0.1 * (top - bottom)]
     return {
-        "steep": rates[min(settled, key=lambda place: slopes[place])],
-        "valley": rates[fall[len(fall) * 2 // 3]],
+        "steep": rates[min(under_way, key=lambda place: slopes[place])],
+        "valley": rates[fall[(len(fall) - 1) * 2 // 3]],
         "minimum/10": rates[fall[-1]] / 10,
     }
 

@@ -136,7 +136,7 @@ def _parameter_groups(
                     seen.add(id(parameter))
                     reached = options.decay_all or decays(module, parameter)
                     (decayed if reached else spared).append(parameter)
-        for parameters, decay in ((decayed, options.weight_decay), (spared, 0.0)):
+        for parameters, decay in ((decayed, float(options.weight_decay)), (spared, 0.0)):
             if parameters:
                 found.append({"params": parameters, "weight_decay": decay, "layer_group": number})
     return found

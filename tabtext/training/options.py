@@ -260,7 +260,8 @@ class TrainingOptions:
     @property
     def beta_pair(self) -> tuple[float, float]:
         """The betas as numbers."""
-        return BETAS[self.betas] if isinstance(self.betas, str) else self.betas
+        first, second = BETAS[self.betas] if isinstance(self.betas, str) else self.betas
+        return float(first), float(second)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all options as values that JSON can hold; own schedules by their name."""

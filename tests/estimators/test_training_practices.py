@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 import tabtext
-from tabtext.errors import ParameterError, SaveError, TrainingInterrupted
+from tabtext.errors import DivergenceError, ParameterError, SaveError, TrainingInterrupted
 from tabtext.estimators import Augmentation, TabularClassifier, TabularRegressor
-from tabtext.training import Callback, CSVLogger, gradual_unfreezing
+from tabtext.training import Callback, CSVLogger, Phase, gradual_unfreezing
 from tabtext.training.run import Run
 from tests.estimators.conftest import QUICK, shops
 
@@ -167,7 +168,8 @@ def test_a_recipe_reaches_the_network_and_survives_saving(
     frame: pd.DataFrame, tmp_path: Path
 ) -> None:
     recipe = gradual_unfreezing(3, learning_rate=0.01)
-    model = TabularRegressor(**QUICK, training={"phases": recipe}).fit(frame, target="Sales")
+    settings = {**QUICK, "epochs": "auto", "training": {"phases": recipe}}
+    model = TabularRegressor(**settings).fit(frame, target="Sales")
 
     model.save(tmp_path / "model")
     loaded = tabtext.load(tmp_path / "model")
@@ -188,9 +190,87 @@ def test_a_schedule_of_ones_own_is_followed_and_saved_by_name(
     rates = model.history_.step_learning_rates
     assert [rates[0], rates[-1]] == pytest.approx([0.01, 0.005])
     loaded = tabtext.load(tmp_path / "model")
-    assert loaded.get_params()["schedule"] == "falling"
-    with pytest.raises(ParameterError, match="schedule='falling'"):
-        loaded.fit(frame, target="Sales")
+    np.testing.assert_array_equal(loaded.predict(frame), model.predict(frame))
+    with pytest.raises(ParameterError, match="'falling' was a function of your own"):
+        clone(loaded).fit(frame, target="Sales")
+
+
+def test_a_phase_with_a_schedule_of_ones_own_can_be_loaded(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    phases = (Phase(epochs=1, schedule=lambda progress: 0.5), Phase(epochs=1))
+    settings = {**QUICK, "epochs": "auto", "training": {"phases": phases}}
+    model = TabularRegressor(**settings).fit(frame, target="Sales")
+    model.save(tmp_path / "model")
+
+    loaded = tabtext.load(tmp_path / "model")
+
+    np.testing.assert_array_equal(loaded.predict(frame), model.predict(frame))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"loss": "mae"},
+        {"dropout": 0.5},
+        {"y_range": (-100.0, 100.0)},
+        {"target_transform": "none"},
+        {"schedule": lambda progress: 0.0},
+        {"missing": "mean"},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_a_run_is_not_continued_with_other_settings(
+    frame: pd.DataFrame, tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    def model(**settings: Any) -> TabularRegressor:
+        return TabularRegressor(**{**QUICK, "schedule": lambda progress: 1.0, **settings})
+
+    with pytest.raises(TrainingInterrupted):
+        model().fit(frame, target="Sales", checkpoints=tmp_path, callbacks=[InterruptAt(4)])
+
+    with pytest.raises(ParameterError, match="of another run"):
+        model(**changed).fit(frame, target="Sales", resume=tmp_path)
+
+
+def test_a_fit_that_fails_leaves_no_mixture_with_an_earlier_one(frame: pd.DataFrame) -> None:
+    model = TabularRegressor(**QUICK).fit(frame, target="Sales")
+
+    model.set_params(learning_rate=1e30, clip_norm=None)
+    with pytest.raises(DivergenceError):
+        model.fit(frame, target="Sales")
+
+    with pytest.raises(NotFittedError):
+        model.predict(frame)
+
+
+def test_numbers_of_numpy_are_numbers(frame: pd.DataFrame, tmp_path: Path) -> None:
+    settings = {
+        **QUICK,
+        "epochs": np.int64(2),
+        "batch_size": np.int32(64),
+        "learning_rate": np.float32(1e-2),
+        "training": {"cycle_len": np.int64(2), "betas": (np.float32(0.5), 0.99)},
+    }
+    model = TabularRegressor(**settings).fit(frame, target="Sales")
+
+    model.save(tmp_path / "model")
+
+    assert tabtext.load(tmp_path / "model").card_["recipe"]["betas"] == [0.5, 0.99]
+
+
+def test_epochs_beside_phases_are_refused(frame: pd.DataFrame) -> None:
+    settings = {**QUICK, "epochs": 9, "training": {"phases": (Phase(epochs=1),)}}
+
+    with pytest.raises(ParameterError, match="epochs=9 has no meaning with phases"):
+        TabularRegressor(**settings).fit(frame, target="Sales")
+
+
+def test_two_places_for_checkpoints_are_refused(frame: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="both name a directory"):
+        TabularRegressor(**QUICK).fit(
+            frame, target="Sales", checkpoints=tmp_path / "a", resume=tmp_path / "b"
+        )
 
 
 @pytest.mark.parametrize(

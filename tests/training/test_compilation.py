@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tabtext.training import compilation
 from tabtext.training.batches import TensorBatches
 from tabtext.training.compilation import compiled
 from tabtext.training.losses import squared_error
@@ -40,11 +41,19 @@ def test_auto_never_compiles_on_the_cpu(n_steps: int) -> None:
     assert compiled(model, "auto", CPU, n_steps) is model
 
 
-def test_auto_compiles_on_a_gpu_from_2000_steps_on() -> None:
+def test_auto_compiles_on_a_gpu_from_2000_steps_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compilation, "_has_compilers", lambda: True)
     model = nn.Linear(2, 1)
 
     assert compiled(model, "auto", CUDA, 1999) is model
     assert compiled(model, "auto", CUDA, 2000) is not model
+
+
+def test_auto_does_not_compile_without_compilers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compilation, "_has_compilers", lambda: False)
+    model = nn.Linear(2, 1)
+
+    assert compiled(model, "auto", CUDA, A_LOT) is model
 
 
 @pytest.mark.parametrize("device", [CPU, CUDA])

@@ -61,6 +61,7 @@ def test_a_function_of_ones_own_is_asked_for_every_step() -> None:
         return 0.5
 
     plan = Plan(TrainingOptions(epochs=1, schedule=own), n_groups=1, steps_per_epoch=5)
+    asked.clear()  # it was tried out
 
     assert factors(plan) == [0.5] * 5
     assert asked == [0.0, 0.25, 0.5, 0.75, 1.0]
@@ -284,3 +285,40 @@ def test_a_training_uses_the_rates_of_its_plan_step_by_step() -> None:
     peaks = [0.1] * STEPS_PER_EPOCH + [0.3] * 3 * STEPS_PER_EPOCH
     expected = [peak * factor for peak, factor in zip(peaks, factors(plan), strict=True)]
     assert history.step_learning_rates == expected
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        lambda progress: -1.0,
+        lambda progress: float("nan"),
+        lambda progress: None,
+        lambda progress: "fast",
+        lambda: 1.0,
+        lambda progress: 1.0 if progress < 1 else -0.1,
+    ],
+    ids=["negative", "nan", "none", "text", "no argument", "negative at its end"],
+)
+def test_a_function_that_is_no_schedule_is_refused_before_training(own: Any) -> None:
+    with pytest.raises(ParameterError, match=r"schedule .* at progress"):
+        Plan(TrainingOptions(epochs=1, schedule=own), n_groups=1, steps_per_epoch=5)
+
+
+def test_a_schedule_that_fails_midway_is_named_with_its_progress() -> None:
+    def own(progress: float) -> float:
+        return float("inf") if progress == 0.25 else 1.0
+
+    plan = Plan(TrainingOptions(epochs=1, schedule=own), n_groups=1, steps_per_epoch=5)
+
+    with pytest.raises(ParameterError, match=r"schedule own gives inf at progress 0\.25"):
+        factors(plan)
+
+
+def test_functions_are_known_by_what_they_do() -> None:
+    def plan(own: Any) -> Plan:
+        return Plan(TrainingOptions(epochs=1, schedule=own), n_groups=1, steps_per_epoch=5)
+
+    same, other = plan(lambda progress: 1.0), plan(lambda progress: 1.0 - progress)
+
+    assert same.fingerprint() == plan("constant").fingerprint()
+    assert same.fingerprint() != other.fingerprint()
