@@ -179,6 +179,7 @@ def run_tabtext(path: str, batch_size: int) -> None:
     model = TabularRegressor(
         hidden=LAYERS, numeric_embedding="none", verbose=0, random_state=harness.seed(),
         batch_size=batch_size or "auto", epochs=EPOCHS,
+        averaging=None,  # the peer has none
     )  # fmt: skip
     model.fit(train, target="arr_delay", validation=valid)
     epochs = model.history_.epochs

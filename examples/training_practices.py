@@ -57,7 +57,11 @@ def read_flights(rows: int) -> tuple[pd.DataFrame, pd.DataFrame]:
 def run(train: pd.DataFrame, valid: pd.DataFrame, seed: int, **settings: Any) -> Outcome:
     """Fit one model, and judge it on November."""
     model = TabularRegressor(
-        epochs=EPOCHS, prune=["arr_delay < 600"], random_state=seed, verbose=0, **settings
+        epochs=EPOCHS,
+        prune=["arr_delay < 600"],
+        random_state=seed,
+        verbose=0,
+        **{"averaging": None, **settings},
     )
     model.fit(train, target="arr_delay", validation=valid)
     losses = [float(epoch.valid_loss or 0) for epoch in model.history_.epochs]

@@ -171,11 +171,13 @@ def test_a_weight_column_is_no_feature(frame: pd.DataFrame) -> None:
 def test_class_weights_move_probabilities(frame: pd.DataFrame) -> None:
     rare = frame.assign(y=(np.arange(400) % 20 == 0))
     plain, balanced = (
-        TabularClassifier(**LONGER, class_weight=weight).fit(rare, target="y")
+        TabularClassifier(**LONGER, class_weight=weight, validation_fraction=0).fit(
+            rare, target="y"
+        )
         for weight in (None, "balanced")
     )
 
-    assert balanced.predict_proba(rare)[:, 1].mean() > 1.5 * plain.predict_proba(rare)[:, 1].mean()
+    assert balanced.predict_proba(rare)[:, 1].mean() > plain.predict_proba(rare)[:, 1].mean() + 0.1
 
 
 def test_a_logarithmic_target_comes_back_in_its_units(frame: pd.DataFrame) -> None:
