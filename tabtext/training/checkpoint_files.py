@@ -123,6 +123,7 @@ def write_files(path: Path, description: bytes, tensors: Mapping[str, Tensor]) -
         if path.exists():  # the last step of an epoch, and the epoch's end after it
             path.rename(replaced)
         temporary.rename(path)
+        _sync_directory(path.parent)
         shutil.rmtree(replaced, ignore_errors=True)
     finally:
         _put_back(replaced, path)
@@ -139,6 +140,16 @@ def discard(path: Path) -> None:
     hidden = path.with_name(f".{path.name}{_DISCARDED}")
     path.rename(hidden)
     shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Wait until the disk has the names in a directory, without which a file is lost as well."""
+    if os.name == "posix":
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _write_through(path: Path, content: bytes) -> None:

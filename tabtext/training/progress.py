@@ -1,6 +1,7 @@
-"""What a person sees of a run: a bar on a terminal or in a notebook, a line per epoch elsewhere."""
+"""What a person sees of a run: a bar on a terminal or in a notebook, plain lines elsewhere."""
 
 import sys
+from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -12,16 +13,19 @@ if TYPE_CHECKING:
 
     from tabtext.training.run import Run
 
-__all__ = ["SECONDS_BETWEEN_UPDATES", "ProgressBar"]
+__all__ = ["SECONDS_BETWEEN_LINES", "SECONDS_BETWEEN_UPDATES", "ProgressBar"]
 
 SECONDS_BETWEEN_UPDATES = 0.2
+SECONDS_BETWEEN_LINES = 60.0
 _MEMORY = 0.98  # of the smoothed loss: about the last fifty steps
 
 
 class ProgressBar(Callback):
     """Show epoch, step rate, smoothed loss and remaining time.
 
-    It refreshes on a clock, and reads no tensor that is not at hand, so training never waits.
+    On a terminal and in a notebook it is a bar; elsewhere a line per epoch, and one per minute in
+    long epochs. It refreshes on a clock, and reads no tensor that is not at hand, so training never
+    waits.
 
     Parameters
     ----------
@@ -41,6 +45,7 @@ class ProgressBar(Callback):
     def fit_started(self, run: "Run") -> None:
         """Open the bar."""
         self._started, self._first_step = monotonic(), run.step
+        self._updated = self._started
         self._smoothed = None
         self._bar = self._new_bar()
         if self._bar is not None:
@@ -50,15 +55,17 @@ class ProgressBar(Callback):
 
     def step_ended(self, run: "Run") -> None:
         """Now and then, redraw."""
-        if self._bar is None:
-            return
-        due = monotonic() - self._updated > SECONDS_BETWEEN_UPDATES
+        wait = SECONDS_BETWEEN_LINES if self._bar is None else SECONDS_BETWEEN_UPDATES
+        due = monotonic() - self._updated > wait
         # On the CPU every loss is at hand; from a GPU one comes with every drawing.
         loss = run.measured.latest if due or run.device.type == "cpu" else None
         if loss is not None:
             old = self._smoothed
             self._smoothed = loss if old is None else _MEMORY * old + (1 - _MEMORY) * loss
-        if due:
+        if due and self._bar is None:
+            self._write(f"{self._text(run)}  {self._time_left(run)} left")
+            self._updated = monotonic()
+        elif due:
             self._show(run)
 
     def epoch_ended(self, run: "Run") -> None:
@@ -115,12 +122,23 @@ class ProgressBar(Callback):
     def _show(self, run: "Run") -> None:
         if self._bar is None:
             return
-        now = monotonic()
-        rate = (run.step - self._first_step) / max(now - self._started, 1e-9)
+        self._bar.update(
+            self._task, completed=_done(run), description=self._text(run), refresh=True
+        )
+        self._updated = monotonic()
+
+    def _text(self, run: "Run") -> str:
+        rate = (run.step - self._first_step) / max(monotonic() - self._started, 1e-9)
         loss = "" if self._smoothed is None else f"  loss {self._smoothed:.4g}"
         epoch = min(run.epoch + 1, run.plan.n_epochs)
-        text = f"epoch {epoch}/{run.plan.n_epochs}{loss}  {rate:.0f} steps/s"
-        # The position, which a time budget moves faster than the steps, tells how much is left.
-        done = min(max(run.step, int(run.position)), run.plan.n_steps)
-        self._bar.update(self._task, completed=done, description=text, refresh=True)
-        self._updated = monotonic()
+        return f"epoch {epoch}/{run.plan.n_epochs}{loss}  {rate:.0f} steps/s"
+
+    def _time_left(self, run: "Run") -> str:
+        done = _done(run)
+        seconds = (monotonic() - self._started) / max(done - self._first_step, 1)
+        return str(timedelta(seconds=round(seconds * (run.plan.n_steps - done))))
+
+
+def _done(run: "Run") -> int:
+    """Steps of the plan that are over; a time budget moves the position faster than the steps."""
+    return min(max(run.step, int(run.position)), run.plan.n_steps)

@@ -257,3 +257,25 @@ def test_the_bar_is_closed_when_a_run_fails() -> None:
     fit(ProgressBar(console))  # rich refuses a second bar while one is open
 
     assert "12/12" in drawn_on(console)
+
+
+def test_a_long_epoch_without_a_terminal_gets_a_line_a_minute(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+
+    def later() -> float:
+        now[0] += 1.0  # each look at the clock
+        return now[0]
+
+    monkeypatch.setattr("tabtext.training.progress.monotonic", later)
+    rows = torch.ones(300, 2)
+    batches = TensorBatches((rows,), rows[:, :1], batch_size=2)
+    options = TrainingOptions(epochs=1)
+
+    Trainer(nn.Linear(2, 1), squared_error, options=options, callbacks=[ProgressBar()]).fit(batches)
+
+    lines = capsys.readouterr().err.splitlines()
+    assert 2 <= len(lines) <= 5
+    for part in ("epoch 1/1  loss ", " steps/s  ", " left"):
+        assert part in lines[0]
