@@ -38,8 +38,8 @@ from tabtext.training import (
     TrainingOptions,
 )
 from tabtext.training.losses import squared_error
+from tabtext.training.prediction import predict
 from tabtext.training.progress import SECONDS_BETWEEN_UPDATES
-from tabtext.training.trainer import predict
 
 SEED = 0
 RATE = 1e-3

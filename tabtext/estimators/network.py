@@ -20,9 +20,10 @@ from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.losses import Loss
 from tabtext.training.metrics import METRICS
 from tabtext.training.options import TrainingOptions
+from tabtext.training.prediction import predict
 from tabtext.training.streaming import StreamedBatches, fits_on
 from tabtext.training.targets import Target
-from tabtext.training.trainer import Trainer, predict
+from tabtext.training.trainer import Trainer
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,8 @@ from tabtext.estimators.network import NetworkOptions
 from tabtext.tabular.preprocessing import TabularPreprocessor
 from tabtext.training.metrics import METRICS
 from tabtext.training.options import TrainingOptions
-from tabtext.training.schedules import Schedule, nearest_whole_cycles, restarts_of
+from tabtext.training.restarts import nearest_whole_cycles
+from tabtext.training.schedules import Schedule, restarts_of
 
 __all__ = ["TabularParameters"]
 

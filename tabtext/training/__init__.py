@@ -10,10 +10,11 @@ from tabtext.training.history import Epoch, History
 from tabtext.training.loggers import CSVLogger, MLflowLogger, TensorBoardLogger
 from tabtext.training.lr_finder import LearningRateCurve, find_learning_rate
 from tabtext.training.options import Phase, TrainingOptions, gradual_unfreezing
+from tabtext.training.prediction import predict
 from tabtext.training.progress import ProgressBar
 from tabtext.training.sequence_length import GrowingSequences
 from tabtext.training.streaming import StreamedBatches
-from tabtext.training.trainer import Trainer, predict
+from tabtext.training.trainer import Trainer
 
 __all__ = [
     "Batch",

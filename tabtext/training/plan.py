@@ -6,9 +6,9 @@ from math import inf
 from tabtext.errors import ParameterError
 from tabtext.training.layer_groups import group_rates
 from tabtext.training.options import Phase, TrainingOptions
+from tabtext.training.restarts import cycle_at
 from tabtext.training.schedules import (
     Schedule,
-    cycle_at,
     make_schedule,
     one_cycle_momentum,
     restarts_of,

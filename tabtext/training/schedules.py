@@ -5,14 +5,13 @@ rate. A schedule knows neither steps nor optimizers. Parameters are set with ``f
 and schedules are put together by ``then`` and ``warmed_up``; what comes out can be pickled.
 """
 
-from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from itertools import accumulate
+from functools import partial
 from math import cos, pi
 
 from tabtext.errors import ParameterError, did_you_mean
+from tabtext.training.restarts import cycle_lengths, warm_restarts
 
 __all__ = [
     "RESTARTS",
@@ -22,18 +21,14 @@ __all__ = [
     "Schedule",
     "constant",
     "cosine_annealing",
-    "cycle_at",
-    "cycle_lengths",
     "flat_then_cosine",
     "linear_warm_up",
     "make_schedule",
-    "nearest_whole_cycles",
     "one_cycle",
     "one_cycle_momentum",
     "restarts_of",
     "slanted_triangular",
     "then",
-    "warm_restarts",
     "warmed_up",
 ]
 
@@ -307,99 +302,7 @@ def _one_after_the_other(progress: float, *, first: Schedule, second: Schedule, 
     return first(progress / at) if progress < at else second((progress - at) / (1.0 - at))
 
 
-# ---------------------------------------------------------------------------------- warm restarts
-
-
-def warm_restarts(
-    progress: float, *, epochs: int, cycle_len: int = 1, cycle_mult: int = 2, end: float = 0.0
-) -> float:
-    """Return half a cosine from 1 to ``end`` in each cycle (SGDR).
-
-    Where two cycles meet, the 1 of the new one counts; the last one reaches ``end``.
-
-    Parameters
-    ----------
-    progress : float
-        Share of the steps done, in [0, 1].
-    epochs : int
-        Epochs of the whole training.
-    cycle_len, cycle_mult : int
-        Epochs of the first cycle (the paper's T_0), and the factor from each to the next (T_mult).
-    end : float
-        Factor at the end of each cycle.
-
-    References
-    ----------
-    Loshchilov, I. and Hutter, F. (2017), "SGDR: Stochastic Gradient Descent with Warm Restarts",
-    equation 5.
-
-    Examples
-    --------
-    >>> [round(warm_restarts(epoch / 3, epochs=3), 4) for epoch in (0.0, 0.5, 1.0, 2.0, 3.0)]
-    [1.0, 0.5, 1.0, 0.5, 0.0]
-    """
-    bounds = _cycle_bounds(epochs, cycle_len, cycle_mult)
-    cycle = cycle_at(progress, epochs=epochs, cycle_len=cycle_len, cycle_mult=cycle_mult)
-    first, last = bounds[cycle], bounds[cycle + 1]
-    return _half_cosine(1.0, end, (progress * epochs - first) / (last - first))
-
-
-def cycle_at(progress: float, *, epochs: int, cycle_len: int = 1, cycle_mult: int = 2) -> int:
-    """Return the number of the cycle, counted from 0, that this progress belongs to.
-
-    Examples
-    --------
-    >>> [cycle_at(epoch / 7, epochs=7) for epoch in (0, 1, 2, 3, 7)]
-    [0, 1, 1, 2, 2]
-    """
-    bounds = _cycle_bounds(epochs, cycle_len, cycle_mult)
-    return min(bisect_right(bounds, progress * epochs + _ROUNDING), len(bounds) - 1) - 1
-
-
-# step / steps * epochs may fall short of a whole epoch by a few units in the last place, and the
-# first step of a cycle would count as the last of the cycle before. No step is as short as this.
-_ROUNDING = 1e-9
-
-
-def cycle_lengths(epochs: int, *, cycle_len: int = 1, cycle_mult: int = 2) -> list[int]:
-    """Return the epochs of each cycle.
-
-    Raises
-    ------
-    ParameterError
-        If an argument is less than 1, or ``epochs`` is not a whole number of cycles: a training
-        that ends inside of a cycle ends at a high learning rate.
-
-    Examples
-    --------
-    >>> cycle_lengths(7, cycle_len=1, cycle_mult=2)
-    [1, 2, 4]
-    >>> cycle_lengths(6, cycle_len=1, cycle_mult=2)
-    Traceback (most recent call last):
-    tabtext.errors.ParameterError: epochs=6 ends inside of a cycle; cycle_len=1, cycle_mult=2 \
-ends at 1, 3, 7, 15
-    """
-    ends = _ends_around(epochs, cycle_len, cycle_mult)
-    if epochs not in ends:
-        raise ParameterError(
-            f"{epochs=} ends inside of a cycle; {cycle_len=}, {cycle_mult=} "
-            f"ends at {', '.join(map(str, ends))}"
-        )
-    lengths = [cycle_len]
-    while sum(lengths) < epochs:
-        lengths.append(lengths[-1] * cycle_mult)
-    return lengths
-
-
-def nearest_whole_cycles(epochs: int, *, cycle_len: int = 1, cycle_mult: int = 2) -> int:
-    """Return the number of epochs, nearest to these, at which a cycle ends; if two are, the lower.
-
-    Examples
-    --------
-    >>> [nearest_whole_cycles(epochs) for epochs in (1, 4, 5, 6, 12)]
-    [1, 3, 3, 7, 15]
-    """
-    return min(_ends_around(epochs, cycle_len, cycle_mult), key=lambda end: abs(end - epochs))
+# ------------------------------------------------------------------------------------------ names
 
 
 def restarts_of(
@@ -424,27 +327,6 @@ def restarts_of(
         cycle_mult if preset_mult is None else preset_mult,
     )
 
-
-@lru_cache(maxsize=64)  # asked for at every step
-def _cycle_bounds(epochs: int, cycle_len: int, cycle_mult: int) -> tuple[int, ...]:
-    """Return the epochs at which cycles begin, and the one at which the last ends."""
-    lengths = cycle_lengths(epochs, cycle_len=cycle_len, cycle_mult=cycle_mult)
-    return tuple(accumulate(lengths, initial=0))
-
-
-def _ends_around(epochs: int, cycle_len: int, cycle_mult: int) -> list[int]:
-    """Return the last two ends of cycles before ``epochs``, if any, and the two from there on."""
-    for name, value in (("epochs", epochs), ("cycle_len", cycle_len), ("cycle_mult", cycle_mult)):
-        if value < 1:
-            raise ParameterError(f"{name}={value} is less than 1; cycles are whole epochs")
-    ends, length = [cycle_len], cycle_len
-    while len(ends) < 2 or ends[-2] < epochs:
-        length *= cycle_mult
-        ends.append(ends[-1] + length)
-    return ends[-4:]
-
-
-# ------------------------------------------------------------------------------------------ names
 
 SCHEDULES: dict[str, Schedule] = {
     "constant": constant,

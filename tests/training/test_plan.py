@@ -13,13 +13,8 @@ from tabtext.errors import ParameterError
 from tabtext.training import Phase, TensorBatches, Trainer, TrainingOptions
 from tabtext.training.losses import squared_error
 from tabtext.training.plan import Plan
-from tabtext.training.schedules import (
-    SCHEDULES,
-    cosine_annealing,
-    one_cycle,
-    one_cycle_momentum,
-    warm_restarts,
-)
+from tabtext.training.restarts import warm_restarts
+from tabtext.training.schedules import SCHEDULES, cosine_annealing, one_cycle, one_cycle_momentum
 
 INPUTS = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
 TARGET = INPUTS.sum(dim=1, keepdim=True)

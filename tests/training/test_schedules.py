@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
 from tabtext.errors import ParameterError
+from tabtext.training.restarts import cycle_at, cycle_lengths, nearest_whole_cycles, warm_restarts
 from tabtext.training.schedules import (
     RESTARTS,
     SCHEDULE_NAMES,
@@ -19,18 +20,14 @@ from tabtext.training.schedules import (
     Schedule,
     constant,
     cosine_annealing,
-    cycle_at,
-    cycle_lengths,
     flat_then_cosine,
     linear_warm_up,
     make_schedule,
-    nearest_whole_cycles,
     one_cycle,
     one_cycle_momentum,
     restarts_of,
     slanted_triangular,
     then,
-    warm_restarts,
     warmed_up,
 )
 

@@ -14,9 +14,10 @@ from tabtext.training.callbacks import Callback
 from tabtext.training.history import History
 from tabtext.training.losses import Loss, binary_cross_entropy, cross_entropy, squared_error
 from tabtext.training.options import TrainingOptions
+from tabtext.training.prediction import predict
 from tabtext.training.reproducibility import seeded
 from tabtext.training.run import Run
-from tabtext.training.trainer import Trainer, predict
+from tabtext.training.trainer import Trainer
 
 INPUTS = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
 TARGET = INPUTS @ torch.tensor([[1.0], [-2.0], [0.5]])
