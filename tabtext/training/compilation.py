@@ -2,8 +2,7 @@
 
 On CUDA small steps are limited by the time Python takes to launch kernels; compiled with
 ``mode="reduce-overhead"`` they run from CUDA graphs. On the CPU it is never the default: for the
-tabular networks it was slower than eager execution (``bench/trainer.py``), because most of a step
-is matrix products and one embedding lookup that are optimal already.
+tabular networks it was slower than eager execution however long it ran (``bench/trainer.py``).
 """
 
 import importlib.util
