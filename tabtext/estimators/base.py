@@ -131,8 +131,8 @@ class TabularEstimator(FittingSteps):
         """
         self.check_parameters()
         started = perf_counter()
-        self._forget_fit()
         place, go_on = resolve_checkpoints(checkpoints, resume)
+        self._forget_fit()
         rows = self._prepare(
             X, y, target=target, sample_weight=sample_weight, validation=validation
         )
