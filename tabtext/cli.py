@@ -313,7 +313,8 @@ def _remove(directory: Path) -> None:
 
 def _is_first_process() -> bool:
     # torchrun says so in the environment; asking torch would load it for every command.
-    return os.environ.get("RANK", "0") == "0"
+    alone = int(os.environ.get("WORLD_SIZE", "1")) < 2
+    return alone or os.environ.get("RANK", "0") == "0"
 
 
 def _say(text: str) -> None:

@@ -15,19 +15,17 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
 from tabtext.errors import ParameterError, SaveError, TabTextWarning, TrainingInterrupted
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint_files import (
     FORMAT_VERSION,
     checkpoints_in,
     complete_replacements,
+    copied,
     discard,
     newest_readable,
     prepare_directory,
     to_json,
-    without_tensors,
     write_files,
 )
 from tabtext.training.distributed import STEPS_BETWEEN_MEETINGS, first_process_only
@@ -273,10 +271,7 @@ class _Writer:
     def start(self, path: Path, state: Mapping[str, Any], *, after: Callable[[], None]) -> None:
         """Copy the state's tensors, and begin to write them."""
         self.wait()
-        tensors: dict[str, Tensor] = {}
-        description = to_json(without_tensors(state, "", tensors))
-        # Training goes on and changes the tensors while they are written.
-        copies = {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
+        description, copies = copied(state)
 
         def write() -> None:
             try:
@@ -305,7 +300,7 @@ class _Writer:
 
 
 def _require_same(kept: Mapping[str, Any], now: Mapping[str, Any], directory: Path) -> None:
-    now = json.loads(json.dumps(now))
+    now = json.loads(to_json(now))
     if kept == now:
         return
     options = {**kept["options"], **now["options"]}

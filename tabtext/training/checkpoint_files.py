@@ -25,12 +25,12 @@ __all__ = [
     "FORMAT_VERSION",
     "checkpoints_in",
     "complete_replacements",
+    "copied",
     "discard",
     "newest_readable",
     "prepare_directory",
     "read_checkpoint",
     "to_json",
-    "without_tensors",
     "write_checkpoint",
     "write_files",
 ]
@@ -49,10 +49,7 @@ def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     OSError
         If the disk is full or not writable; what stood under other names is as it was.
     """
-    tensors: dict[str, Tensor] = {}
-    description = to_json(without_tensors(state, "", tensors))
-    # Copies, because safetensors refuses tensors that share memory.
-    write_files(path, description, {name: tensor.clone() for name, tensor in tensors.items()})
+    write_files(path, *copied(state))
 
 
 def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -96,8 +93,21 @@ class _NewerFormatError(ArtifactError):
 _SIGNS_OF_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
+def copied(state: Mapping[str, Any]) -> tuple[bytes, dict[str, Tensor]]:
+    """Return what ``write_files`` writes: the state as JSON, and copies of its tensors on the CPU.
+
+    Copies, because training may change the tensors while they are written, and because safetensors
+    refuses those that share memory.
+    """
+    tensors: dict[str, Tensor] = {}
+    description = to_json(_without_tensors(state, "", tensors))
+    return description, {
+        name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()
+    }
+
+
 def to_json(description: Any) -> bytes:
-    """Return what ``without_tensors`` left as JSON; ``TypeError`` for what a file cannot hold."""
+    """Return JSON, numbers of numpy as Python's; ``TypeError`` for what a file cannot hold."""
     return json.dumps(description, default=_plain_number).encode()
 
 
@@ -206,20 +216,20 @@ def newest_readable(found: Sequence[Path], device: torch.device) -> tuple[Path, 
 # -- nested states with tensors in them ------------------------------------------------------------
 
 
-def without_tensors(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+def _without_tensors(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     """JSON values, in which a tensor is ``{"tensor": name}`` and int keys are marked as such."""
     if isinstance(value, Tensor):
         tensors[name] = value
         return {"tensor": name}
     if isinstance(value, Mapping):
         entries = {
-            str(k): without_tensors(v, f"{name}/{_escaped(str(k))}", tensors)
+            str(k): _without_tensors(v, f"{name}/{_escaped(str(k))}", tensors)
             for k, v in value.items()
         }
         numbered = bool(value) and all(isinstance(key, int) for key in value)
         return {"numbered": entries} if numbered else {"named": entries}
     if isinstance(value, list | tuple):
-        return [without_tensors(v, f"{name}/{i}", tensors) for i, v in enumerate(value)]
+        return [_without_tensors(v, f"{name}/{i}", tensors) for i, v in enumerate(value)]
     return value
 
 

@@ -46,8 +46,8 @@ class World:
     Examples
     --------
     >>> world = World()
-    >>> world.is_first, world.any(False)
-    (True, False)
+    >>> world.is_first, world.gather("one")
+    (True, ['one'])
     """
 
     rank: int = 0
@@ -82,13 +82,6 @@ class World:
         if not self.is_alone:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
-
-    def any(self, flag: bool) -> bool:
-        """Whether the flag is up in any process; a meeting of all of them."""
-        if self.is_alone:
-            return flag
-        flags = self.gather(flag)
-        return any(flags)
 
     def first(self, value: float) -> float:
         """The first process' value, so that all act alike on a clock."""

@@ -11,7 +11,11 @@ from tabtext.errors import DivergenceError
 from tabtext.training.batches import Batch
 from tabtext.training.losses import Loss
 
-__all__ = ["LastGoodBuffers", "diverged", "first_non_finite"]
+__all__ = ["NOT_REPEATED", "LastGoodBuffers", "diverged", "first_non_finite"]
+
+
+NOT_REPEATED = "none when the step is repeated; dropout may have drawn another pattern"
+"""What is found where the cause does not show a second time, or in another process' rows."""
 
 
 class LastGoodBuffers:
@@ -118,7 +122,7 @@ def first_non_finite(model: nn.Module, loss: Loss, batch: Batch) -> str:
     for name, gradient in _gradients(model, value):
         if _bad_place(gradient) is not None:
             return f"gradient of {name!r}"
-    return "none when the step is repeated; dropout may have drawn another pattern"
+    return NOT_REPEATED
 
 
 def _given(model: nn.Module, batch: Batch) -> Iterator[tuple[str, Tensor]]:

@@ -27,7 +27,7 @@ from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.history import History
 from tabtext.training.layer_groups import LayerGroups
 from tabtext.training.losses import Loss
-from tabtext.training.nonfinite import diverged
+from tabtext.training.nonfinite import NOT_REPEATED, diverged
 from tabtext.training.options import TrainingOptions
 from tabtext.training.prediction import predict
 from tabtext.training.run import Run
@@ -289,7 +289,7 @@ class Trainer:
         run.good_buffers.restore()  # looking for the cause was a forward pass too
         # All processes are here, and the rows to blame may be those of one of them alone.
         errors = run.world.gather(error)
-        raise next((e for e in errors if "none when the step is repeated" not in str(e)), error)
+        raise next((other for other in errors if NOT_REPEATED not in str(other)), error)
 
     @torch.inference_mode()
     def _validate(self, run: Run) -> tuple[float | None, dict[str, float]]:

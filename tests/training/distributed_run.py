@@ -320,7 +320,6 @@ def meetings(directory: Path) -> dict[str, Any]:
         "shared": [tensor.tolist() for tensor in shared],
         "averaged": [tensor.tolist() for tensor in averaged],
         "sum": world.sum(torch.tensor([1.0, float(RANK)])).tolist(),
-        "any": [world.any(RANK == 1), world.any(False)],
         "first": world.first(RANK + 0.5),
         "gathered": world.gather(f"from {RANK}"),
         "together": [

@@ -317,7 +317,6 @@ def test_processes_exchange_what_they_have(pair: list[dict[str, Any]]) -> None:
     for name, value in {
         "shared": [[0.0, 0.0], 0],
         "sum": [2.0, 1.0],
-        "any": [True, False],
         "first": 0.5,
         "gathered": ["from 0", "from 1"],
     }.items():
@@ -364,7 +363,7 @@ def test_alone_nothing_is_exchanged() -> None:
 
     assert tensors[0].tolist() == [1.0, 1.0]
     assert world.sum(torch.ones(1)).tolist() == [1.0]
-    assert (world.first(2.5), world.gather("x"), world.any(True)) == (2.5, ["x"], True)
+    assert (world.first(2.5), world.gather("x")) == (2.5, ["x"])
 
 
 def test_alone_work_is_done_and_its_errors_are_raised_as_they_are() -> None:
