@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 __all__ = [
+    "LanguageModel",
     "TabularClassifier",
     "TabularPreprocessor",
     "TabularRegressor",
+    "TextClassifier",
+    "TextRegressor",
     "__version__",
     "datasets",
     "load",
@@ -26,13 +29,23 @@ __all__ = [
 
 if TYPE_CHECKING:
     from tabtext import datasets
-    from tabtext.estimators import TabularClassifier, TabularRegressor, load
+    from tabtext.estimators import (
+        LanguageModel,
+        TabularClassifier,
+        TabularRegressor,
+        TextClassifier,
+        TextRegressor,
+        load,
+    )
     from tabtext.tabular import TabularPreprocessor
 
 _HOMES = {
+    "LanguageModel": "tabtext.estimators",
     "TabularClassifier": "tabtext.estimators",
     "TabularPreprocessor": "tabtext.tabular",
     "TabularRegressor": "tabtext.estimators",
+    "TextClassifier": "tabtext.estimators",
+    "TextRegressor": "tabtext.estimators",
     "load": "tabtext.estimators",
 }
 

@@ -1,4 +1,4 @@
-"""What a saved model tells about itself: data, columns, pruning, training, metrics, versions."""
+"""What a saved model tells about itself: data, columns, tokens, training, metrics, versions."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["print_card", "type_name"]
+__all__ = ["PHASE_HEAD", "phase_rows", "print_card", "type_name"]
+
+PHASE_HEAD = ("epochs", "layer groups", "peak rate", "ratio", "schedule")
+"""What ``phase_rows`` says about every phase."""
 
 
 def print_card(config: Mapping[str, Any], console: "Console | None" = None) -> None:
@@ -15,21 +18,84 @@ def print_card(config: Mapping[str, Any], console: "Console | None" = None) -> N
     Parameters
     ----------
     config : mapping
-        As ``tabtext.artifacts.read_config`` returns it.
+        As ``tabtext.artifacts.read_config`` returns it, of any estimator.
     console : rich.console.Console, optional
         Where to print; default: standard output.
     """
     from rich.console import Console
+    from rich.text import Text
 
     console = console or Console()
     card = config["card"]
-    console.print(f"[bold]{config['estimator']}[/bold] for {', '.join(config['target_names'])}")
+    targets = config.get("target_names")
+    purpose = f" for {', '.join(targets)}" if targets else ""
+    # Text, not markup: a column may be called "[red]".
+    console.print(Text.assemble((config["estimator"], "bold"), purpose))
     console.print(
         f"format {config['format_version']}, tabtext {config['tabtext_version']}, "
         f"{card['parameters']:,} parameters, trained in {card['seconds']:.1f} s "
         f"on {card['device']}\n"
     )
     _print_mapping(console, "rows", card["rows"])
+    _print_mapping(console, "tokens", card.get("tokens", {}))
+    _print_columns(console, config)
+    _print_pruning(console, card.get("pruning"))
+    recipe = dict(card["recipe"])
+    _print_rows(console, "phases", PHASE_HEAD, phase_rows(recipe.pop("phases", ())))
+    _print_mapping(console, "training", recipe)
+    _print_mapping(console, "validation metrics", card["metrics"])
+    _print_mapping(console, "versions", card["versions"])
+
+
+def phase_rows(phases: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Return what a recipe does in each of its phases, in words.
+
+    Parameters
+    ----------
+    phases : sequence of mapping
+        As ``TrainingOptions.to_dict`` has them.
+
+    Returns
+    -------
+    list of tuple of str
+        Cells under ``PHASE_HEAD``.
+
+    Examples
+    --------
+    >>> phase_rows([{"epochs": 1, "freeze_to": -1, "learning_rate": 0.02}])
+    [('1', 'last 1', '0.02', '-', '-')]
+    """
+    return [
+        (
+            str(phase["epochs"]),
+            _trained(phase.get("freeze_to")),
+            *(_text_or_dash(phase.get(name)) for name in ("learning_rate", "group_ratio")),
+            _text_or_dash(phase.get("schedule")),
+        )
+        for phase in phases
+    ]
+
+
+def type_name(dtype: str) -> str:
+    """Arrow's name, less its sizes of offsets, which say nothing to a reader."""
+    return dtype.replace("large_string", "string").replace("double", "float64")
+
+
+def _trained(freeze_to: int | None) -> str:
+    """Which layer groups learn."""
+    if freeze_to is None:
+        return "as before"
+    if freeze_to == 0:
+        return "all"
+    return f"last {-freeze_to}" if freeze_to < 0 else f"from group {freeze_to + 1} on"
+
+
+def _print_columns(console: "Console", config: Mapping[str, Any]) -> None:
+    """The schema of a table, or the columns of text."""
+    if "schema" not in config:
+        names = config.get("feature_names", ())
+        _print_rows(console, "columns of text", ("",), [(name,) for name in names])
+        return
     _print_rows(
         console,
         "columns",
@@ -39,10 +105,6 @@ def print_card(config: Mapping[str, Any], console: "Console | None" = None) -> N
             for column in config["schema"]["columns"]
         ],
     )
-    _print_pruning(console, card.get("pruning"))
-    _print_mapping(console, "training", card["recipe"])
-    _print_mapping(console, "validation metrics", card["metrics"])
-    _print_mapping(console, "versions", card["versions"])
 
 
 def _print_pruning(console: "Console", pruning: Mapping[str, Any] | None) -> None:
@@ -76,9 +138,8 @@ def _print_rows(
     console.print(table)
 
 
-def type_name(dtype: str) -> str:
-    """Arrow's name, less its sizes of offsets, which say nothing to a reader."""
-    return dtype.replace("large_string", "string").replace("double", "float64")
+def _text_or_dash(value: Any) -> str:
+    return "-" if value is None else _text(value)
 
 
 def _text(value: Any) -> str:
@@ -86,4 +147,8 @@ def _text(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_text(part)}" for name, part in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
     return f"{value:.5g}" if isinstance(value, float) else str(value)

@@ -1,7 +1,7 @@
 """One HTML file that shows a fit: no network, no scripts, readable on a phone and on paper.
 
-A report is a list of sections; a section holds paragraphs, facts, pictures and tables. Everything
-that comes from the data is escaped.
+A report is a list of sections; a section holds paragraphs, facts, pictures, tables and excerpts.
+Everything that comes from the data is escaped.
 """
 
 import base64
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Picture", "Section", "Table", "write_report"]
+__all__ = ["Excerpt", "Picture", "Section", "Table", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,24 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Excerpt:
+    """A text from the data, with coloured words.
+
+    Parameters
+    ----------
+    caption : str
+        What is said about the text.
+    html : str
+        What ``tabtext.plots.coloured_html`` made of it; it is not escaped again.
+    """
+
+    caption: str
+    html: str
+
+
+@dataclass(frozen=True)
 class Section:
-    """A heading with what belongs to it: text, then facts, pictures and tables.
+    """A heading with what belongs to it: text, then facts, pictures, tables and excerpts.
 
     Parameters
     ----------
@@ -89,6 +105,8 @@ class Section:
         Pictures, two beside each other where there is room.
     facts : mapping
         Name -> short value, shown side by side.
+    excerpts : sequence of Excerpt
+        Texts with coloured words, below each other.
     """
 
     title: str
@@ -96,6 +114,7 @@ class Section:
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    excerpts: Sequence[Excerpt] = ()
 
 
 def write_report(
@@ -164,6 +183,7 @@ def _section(section: Section, anchor: str) -> str:
     for kind, blocks in (
         ("pictures", [_picture(picture) for picture in section.pictures]),
         ("tables", [_table(table) for table in section.tables]),
+        ("excerpts", [_excerpt(excerpt) for excerpt in section.excerpts]),
     ):
         if blocks:
             parts += [f'<div class="{kind}">', *blocks, "</div>"]
@@ -200,6 +220,10 @@ def _picture(picture: Picture) -> str:
         f'<figure><img src="data:image/png;base64,{_png(picture.axes)}" alt="{caption}">'
         f"<figcaption>{caption}</figcaption></figure>"
     )
+
+
+def _excerpt(excerpt: Excerpt) -> str:
+    return f"<div><p>{escape(excerpt.caption)}</p>{excerpt.html}</div>"
 
 
 def _png(axes: "Axes") -> str:
@@ -263,6 +287,10 @@ dd { margin: 0; font-weight: 600; font-variant-numeric: tabular-nums; }
 figure { margin: 0; max-width: 32rem; break-inside: avoid; }
 img { width: 100%; height: auto; display: block; }
 figcaption { color: var(--soft); font-size: .9rem; margin-top: .2rem; }
+.excerpts { max-width: 46rem; }
+.excerpts > div { break-inside: avoid; border-top: 1px solid var(--line); padding: .4rem 0 .6rem; }
+.excerpts > div > p { color: var(--soft); font-size: .9rem; margin: 0; }
+.excerpts figure { max-width: none; }
 .tables { display: flex; flex-wrap: wrap; align-items: flex-start; gap: .4rem 3rem; }
 /* A shadow at an edge of the box says that the table goes on there. */
 .scroll { max-width: 100%; overflow-x: auto; margin: .5rem 0; background:

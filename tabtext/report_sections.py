@@ -8,13 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tabtext import plots
-from tabtext.model_card import type_name
+from tabtext.model_card import PHASE_HEAD, phase_rows, type_name
 from tabtext.report import Picture, Section, Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from tabtext.estimators import TabularClassifier, TabularRegressor
+    from tabtext.estimators.language_model import LanguageModel
+    from tabtext.estimators.text import TextClassifier, TextRegressor
+    from tabtext.training import History
+
+    Model = TabularClassifier | TabularRegressor | LanguageModel | TextClassifier | TextRegressor
 
 __all__ = [
     "Result",
@@ -29,7 +34,20 @@ __all__ = [
 ]
 
 
-_SAID_ELSEWHERE = ("best_epoch", "greater_is_better")
+_SAID_ELSEWHERE = ("best_epoch", "greater_is_better", "phases")
+_ROWS = {
+    "given": "given to fit",
+    "target_missing": "without a target, dropped",
+    "pruned": "pruned as outliers",
+    "train": "used for training",
+    "valid": "used for validation",
+}
+_TOKENS = {
+    "train": "tokens for training",
+    "valid": "tokens for validation",
+    "vocabulary": "tokens in the vocabulary",
+    "unknown": "share of unknown tokens",
+}
 # Metrics as people write them, and whether they come in the target's unit.
 _METRICS = {
     "rmse": ("RMSE", True),
@@ -38,6 +56,7 @@ _METRICS = {
     "accuracy": ("accuracy", False),
     "roc_auc": ("ROC AUC", False),
     "log_loss": ("log loss", False),
+    "perplexity": ("perplexity", False),
 }
 
 
@@ -94,20 +113,13 @@ def metrics_section(
     return Section(title, text, [Table(head, rows)])
 
 
-def data_section(model: "TabularRegressor | TabularClassifier", title: str = "Data") -> Section:
-    """Rows given, dropped, pruned and used; gaps."""
+def data_section(model: "Model", title: str = "Data") -> Section:
+    """Rows given, dropped, pruned and used; tokens of text; gaps."""
     card = model.card_
-    rows = card["rows"]
-    names = {
-        "given": "given to fit",
-        "target_missing": "without a target, dropped",
-        "pruned": "pruned as outliers",
-        "train": "used for training",
-        "valid": "used for validation",
-    }
-    facts = {names[key]: count for key, count in rows.items()}
+    facts = {_ROWS[key]: count for key, count in card["rows"].items()}
+    facts |= {_TOKENS[key]: count for key, count in card.get("tokens", {}).items()}
     tables = []
-    if card["pruning"]:
+    if card.get("pruning"):
         rules = [
             (rule["description"], rule["removed"], f"{rule['share']:.2%}")
             for rule in card["pruning"]["rules"]
@@ -115,7 +127,7 @@ def data_section(model: "TabularRegressor | TabularClassifier", title: str = "Da
         tables.append(
             Table(("rule", "removed", "share"), rules, caption="Rules for outliers, training rows")
         )
-    gaps = sorted(card["missing"].items(), key=lambda item: -item[1])
+    gaps = sorted(card.get("missing", {}).items(), key=lambda item: -item[1])
     if gaps:
         shares = [(name, f"{share:.1%}") for name, share in gaps]
         tables.append(Table(("column", "missing"), shares, caption="Gaps in training rows"))
@@ -130,9 +142,9 @@ def columns_section(
     return Section(title, tables=[Table(("column", "role", "type", "why"), rows)])
 
 
-def training_section(model: "TabularRegressor | TabularClassifier", title: str) -> Section:
-    """Loss over epochs, learning rate over steps, and the recipe."""
-    history, card = model.history_, model.card_
+def training_section(model: "Model", title: str) -> Section:
+    """Loss over epochs, learning rate over steps, and the recipe, for each network of the model."""
+    card = model.card_
     recipe = {
         name.replace("_", " "): str(value)
         for name, value in card["recipe"].items()
@@ -140,21 +152,41 @@ def training_section(model: "TabularRegressor | TabularClassifier", title: str) 
     }
     text = (
         f"{card['parameters']:,} parameters, fitted in {card['seconds']:.1f} s on "
-        f"{card['device']}, preparation included; {len(history.epochs)} epochs."
+        f"{card['device']}, preparation included; "
     )
-    if history.best_epoch is not None:
-        monitor = card["recipe"]["monitor"].replace("_", " ")
-        text += (
-            f" The weights of epoch {history.best_epoch + 1}, with the best {monitor}, were kept."
-        )
-    pictures = [
-        Picture(
-            "Loss per epoch; in training with dropout, which is why it may lie higher",
-            plots.plot_history(history.to_frame(), best_epoch=history.best_epoch),
-        ),
-        Picture("Learning rate per step", plots.plot_learning_rate(history.step_learning_rates)),
-    ]
-    return Section(title, [text], pictures=pictures, facts=recipe)
+    histories = _histories(model)
+    monitor = card["recipe"]["monitor"].replace("_", " ")
+    text += "; ".join(_epochs_in_words(history, monitor) for history in histories.values()) + "."
+    pictures: list[Picture] = []
+    for direction, history in histories.items():
+        which = f", {direction}" if len(histories) > 1 else ""
+        pictures += [
+            Picture(
+                f"Loss per epoch{which}; in training with dropout, which is why it may lie higher",
+                plots.plot_history(history.to_frame(), best_epoch=history.best_epoch),
+            ),
+            Picture(
+                f"Learning rate per step{which}",
+                plots.plot_learning_rate(history.step_learning_rates),
+            ),
+        ]
+    phases = phase_rows(card["recipe"].get("phases", ()))
+    tables = [Table(PHASE_HEAD, phases, caption="Phases of the training")] if phases else []
+    return Section(title, [text], tables, pictures, recipe)
+
+
+def _histories(model: "Model") -> "Mapping[str, History]":
+    """One history for tables; for texts one of each network, by the direction in which it reads."""
+    if hasattr(model, "histories_"):
+        return model.histories_
+    return {"": model.history_}
+
+
+def _epochs_in_words(history: "History", monitor: str) -> str:
+    text = f"{len(history.epochs)} epochs"
+    if history.best_epoch is None:
+        return text
+    return f"{text}, of which number {history.best_epoch + 1}, with the best {monitor}, was kept"
 
 
 def regression_section(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tabtext.model_card import print_card
+from tabtext.model_card import phase_rows, print_card
 
 
 def config(**changes: Any) -> dict[str, Any]:
@@ -34,6 +34,22 @@ def config(**changes: Any) -> dict[str, Any]:
     }
 
 
+def text_config(**changes: Any) -> dict[str, Any]:
+    """The card of a model of texts, which has tokens and phases, and no schema."""
+    phases = [
+        {"epochs": 1, "freeze_to": -1, "learning_rate": 0.02, "group_ratio": None},
+        {"epochs": 3, "freeze_to": 0, "learning_rate": [0.001, 0.0025], "group_ratio": "text"},
+    ]
+    changed = {
+        "tokens": {"train": 123_456, "vocabulary": 4321, "unknown": 0.0123456},
+        "recipe": {"phases": phases, "tokens": "words", "directions": "forward"},
+        "metrics": {"perplexity": 87.654321},
+        "pruning": None,
+    }
+    content = config(**changed) | {"estimator": "LanguageModel"} | changes
+    return {key: value for key, value in content.items() if key not in ("schema", "target_names")}
+
+
 def printed(content: dict[str, Any]) -> str:
     stream = io.StringIO()
     print_card(content, Console(file=stream, width=100))
@@ -59,3 +75,37 @@ def test_the_card_shows(part: str) -> None:
 
 def test_a_model_without_rules_has_no_table_of_rules() -> None:
     assert "pruned training rows" not in printed(config(pruning=None))
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["LanguageModel\n", "123,456", "4,321", "0.012346", "words", "87.654", "1,200"],
+)
+def test_the_card_of_a_language_model_shows(part: str) -> None:
+    assert part in printed(text_config())
+
+
+def test_the_columns_of_a_text_model_are_listed() -> None:
+    shown = printed(text_config(feature_names=["title", "[red]review"]))
+
+    assert "columns of text" in shown
+    assert "[red]review" in shown
+
+
+def test_phases_are_a_table_of_their_own() -> None:
+    lines = [line.split("│") for line in printed(text_config()).splitlines() if "│ last 1" in line]
+
+    assert [cell.strip() for cell in lines[0][1:4]] == ["1", "last 1", "0.02"]
+    assert "0.001, 0.0025" in printed(text_config())
+
+
+def test_the_name_of_a_target_is_no_markup() -> None:
+    assert "for [red]odd" in printed(config() | {"target_names": ["[red]odd"]})
+
+
+@pytest.mark.parametrize(
+    ("freeze_to", "words"),
+    [(-2, "last 2"), (0, "all"), (1, "from group 2 on"), (None, "as before")],
+)
+def test_phases_say_which_layer_groups_learn(freeze_to: int | None, words: str) -> None:
+    assert phase_rows([{"epochs": 2, "freeze_to": freeze_to}])[0][:2] == ("2", words)

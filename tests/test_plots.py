@@ -147,6 +147,28 @@ def test_confusion_counts_true_classes_in_rows() -> None:
     assert [text.get_text() for text in axes.texts] == ["1\n50%", "1\n50%", "0\n0%", "1\n100%"]
 
 
+def test_accuracy_is_drawn_for_groups_of_equal_size() -> None:
+    lengths = np.arange(80)
+    is_right = lengths >= 40
+
+    axes = plots.plot_accuracy_by(lengths, is_right, label="tokens", n_groups=8)
+
+    middles, shares = axes.lines[1].get_data()
+    assert list(shares) == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert list(middles) == sorted(middles)
+    assert axes.get_xlabel() == "tokens"
+    assert labels(axes)[0] == "all rows 0.500"
+
+
+def test_rows_of_equal_length_are_one_group() -> None:
+    is_right = np.array([True, False, True, False])
+
+    axes = plots.plot_accuracy_by(np.full(4, 7), is_right, label="tokens")
+
+    middles, shares = axes.lines[1].get_data()
+    assert (list(middles), list(shares)) == ([7.0], [0.5])
+
+
 def test_predicted_against_true_is_not_led_by_extremes() -> None:
     truth = np.append(GENERATOR.normal(size=1000), 1e6)
 

@@ -1,7 +1,35 @@
 """scikit-learn's manners over schema, preprocessing, model, trainer and artifact."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from tabtext.estimators.augmentation import Augmentation
 from tabtext.estimators.storage import load
 from tabtext.estimators.tabular import TabularClassifier, TabularRegressor
 
-__all__ = ["Augmentation", "TabularClassifier", "TabularRegressor", "load"]
+if TYPE_CHECKING:
+    from tabtext.estimators.language_model import LanguageModel
+    from tabtext.estimators.text import TextClassifier, TextRegressor
+
+__all__ = [
+    "Augmentation",
+    "LanguageModel",
+    "TabularClassifier",
+    "TabularRegressor",
+    "TextClassifier",
+    "TextRegressor",
+    "load",
+]
+
+_HOMES = {
+    "LanguageModel": "tabtext.estimators.language_model",
+    "TextClassifier": "tabtext.estimators.text",
+    "TextRegressor": "tabtext.estimators.text",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the estimators of text on their first use: tables need nothing of theirs."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,6 @@
 """The card of a fitted model: what it was given, what was done, how well it does."""
 
 from collections.abc import Mapping, Sized
-from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -9,7 +8,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from torch import nn
 
-from tabtext.estimators.network import NetworkOptions
 from tabtext.training.history import History
 from tabtext.training.options import TrainingOptions
 
@@ -46,7 +44,7 @@ def training_card(
 
 
 def recipe(
-    training: TrainingOptions, network: NetworkOptions, *, loss: str, batch_size: int
+    training: TrainingOptions, network: Mapping[str, Any], *, loss: str, batch_size: int
 ) -> dict[str, Any]:
     """Return all settings that shaped the training, without those that had nothing to act on."""
     chosen = {
@@ -56,10 +54,7 @@ def recipe(
         if not (value is None or value is False or value == [])
         and (not name.startswith("cycle_") or training.has_restarts)
     }
-    settings = {**chosen, "loss": loss, "batch_size": batch_size, **asdict(network)}
-    if network.numeric_embedding != "piecewise_linear":
-        del settings["bins"], settings["n_bins"]
-    return settings
+    return {**chosen, "loss": loss, "batch_size": batch_size, **network}
 
 
 def row_counts(

@@ -11,11 +11,27 @@
 The batch grows with the data, so that an epoch has between 64 and 256 steps: fewer leave the
 network untrained, more cost time that larger matrix products save (see ``bench/README.md``). Epochs
 shrink with the data, so that the number of rows seen stays within a factor of ten.
+
+| tokens of text | streams | epochs |
+|----------------|---------|--------|
+| 100,000        | 16      | 12     |
+| 1,000,000      | 64      | 8      |
+| 4,000,000      | 64      | 4      |
+| 25,000,000     | 64      | 2      |
+| 64,000,000 on  | 64      | 1      |
+
+The streams of a language model are its batch size; with more than 64 a step on two cores takes as
+much longer as it has more tokens.
 """
 
 from math import log2, sqrt
 
-__all__ = ["choose_batch_size", "choose_epochs"]
+__all__ = [
+    "choose_batch_size",
+    "choose_epochs",
+    "choose_language_model_epochs",
+    "choose_streams",
+]
 
 _SMALLEST_BATCH, _LARGEST_BATCH = 64, 4096
 _STEPS_PER_EPOCH = 128
@@ -44,3 +60,26 @@ def choose_epochs(n_rows: int) -> int:
     """
     wanted = round(38 * sqrt(8192 / max(n_rows, 1)))
     return min(max(wanted, 6), 40)
+
+
+def choose_streams(n_tokens: int, bptt: int) -> int:
+    """Return the power of two that gives about 128 steps per epoch, between 16 and 64.
+
+    Examples
+    --------
+    >>> [choose_streams(tokens, 70) for tokens in (10_000, 100_000, 400_000, 25_000_000)]
+    [16, 16, 32, 64]
+    """
+    wanted = max(n_tokens // (bptt * _STEPS_PER_EPOCH), 1)
+    return min(max(1 << round(log2(wanted)), 16), 64)
+
+
+def choose_language_model_epochs(n_tokens: int) -> int:
+    """Return 12 epochs for small corpora, one for very large ones.
+
+    Examples
+    --------
+    >>> [choose_language_model_epochs(n) for n in (100_000, 1_000_000, 4_000_000, 64_000_000)]
+    [12, 8, 4, 1]
+    """
+    return min(max(round(8 * sqrt(1_000_000 / max(n_tokens, 1))), 1), 12)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tabtext.errors import ParameterError, did_you_mean
+from tabtext.estimators.samples import EncodedSample
 from tabtext.tabular.bins import quantile_bin_edges, tree_bin_edges
 from tabtext.tabular.encoding import Encoded
 from tabtext.tabular.models import EntityEmbeddingMLP, NumericEmbedding
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ROWS_PER_PREDICTION",
-    "EncodedSample",
     "NetworkOptions",
     "batches_of",
     "build_model",
@@ -42,28 +42,6 @@ __all__ = [
 
 ROWS_PER_PREDICTION = 8192
 """Large enough to fill the processor, small enough for its cache."""
-
-
-@dataclass(frozen=True)
-class EncodedSample:
-    """Rows as the network reads them, with what it should say.
-
-    Parameters
-    ----------
-    encoded : Encoded
-        The features.
-    codes : ndarray
-        ``target.encode`` of the rows, for the loss.
-    truth : ndarray
-        ``target.truth`` of the rows, for the metrics.
-    weight : ndarray of float32, shape (rows,), or None
-        How much each row counts.
-    """
-
-    encoded: Encoded
-    codes: NDArray[Any]
-    truth: NDArray[Any]
-    weight: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True)
@@ -83,7 +61,7 @@ class NetworkOptions:
 def build_model(
     options: NetworkOptions,
     preprocessor: TabularPreprocessor,
-    sample: EncodedSample,
+    sample: EncodedSample[Encoded],
     n_outputs: int,
     *,
     seed: int,
@@ -118,7 +96,7 @@ def new_trainer(
     model: EntityEmbeddingMLP,
     target: Target,
     row_loss: Loss,
-    valid: EncodedSample | None,
+    valid: EncodedSample[Encoded] | None,
     *,
     options: TrainingOptions,
     callbacks: Sequence[Callback] = (),
@@ -146,7 +124,7 @@ def new_trainer(
 
 
 def batches_of(
-    sample: EncodedSample, model: nn.Module, batch_size: int, *, shuffle: bool = False
+    sample: EncodedSample[Encoded], model: nn.Module, batch_size: int, *, shuffle: bool = False
 ) -> Batches:
     """Rows as batches on the model's device; streamed there if its memory does not hold them."""
     device = next(model.parameters()).device
@@ -200,7 +178,7 @@ def embedding_vectors(
 
 
 def _bin_edges(
-    options: NetworkOptions, sample: EncodedSample, seed: int
+    options: NetworkOptions, sample: EncodedSample[Encoded], seed: int
 ) -> list[NDArray[np.float32]]:
     values = sample.encoded.continuous
     if options.bins == "quantile":

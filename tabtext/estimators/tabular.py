@@ -1,54 +1,28 @@
 """``TabularClassifier`` and ``TabularRegressor``: from a table to a model in one call."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin, RegressorMixin
 
-from tabtext.errors import ParameterError
 from tabtext.estimators.augmentation import Augmentation
-from tabtext.estimators.base import TabularEstimator
-from tabtext.estimators.inputs import Sample
-from tabtext.training.targets import (
-    ClassificationTarget,
-    ClassWeight,
-    MultilabelTarget,
-    RegressionTarget,
-    Target,
-    Transform,
-)
+from tabtext.estimators.tabular_base import TabularEstimator
+from tabtext.estimators.tasks import ClassificationTask, RegressionTask
+from tabtext.tabular.encoding import Encoded
 
 __all__ = ["TabularClassifier", "TabularRegressor"]
 
-_REGRESSION_LOSSES = {
-    "mse": "squared_error",
-    "mae": "absolute_error",
-    "huber": "huber",
-    "quantile": "pinball",
-}
-
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TabularRegressor(RegressorMixin, TabularEstimator):
+class TabularRegressor(RegressionTask[Encoded], TabularEstimator):
     """Predict one or several quantities from a table.
 
     Parameters
     ----------
-    target_transform : {"none", "standard", "log", "log1p"}
-        What the network predicts: the quantity, scaled; or its logarithm, scaled, for errors that
-        should count relative to the value. Predictions are transformed back.
-    y_range : pair of float, optional
-        Bounds that predictions stay inside of, by a scaled sigmoid.
-    loss : {"mse", "mae", "huber", "quantile"}
-        Squared, absolute, squared near zero and absolute beyond, or the pinball loss, with which
-        predictions are the conditional ``quantile`` of the target.
-    quantile : float
-        For ``loss="quantile"``.
     **parameters
-        All further parameters are those of ``tabtext.estimators.parameters.TabularParameters``.
+        Those of ``tasks.RegressionTask``, ``tabular_parameters.TabularParameters`` and
+        ``training_parameters.TrainingParameters``, all in ``tabtext.estimators``.
 
     Examples
     --------
@@ -62,65 +36,16 @@ class TabularRegressor(RegressorMixin, TabularEstimator):
     ['mae', 'r2', 'rmse']
     """
 
-    target_transform: Transform = "standard"
-    y_range: tuple[float, float] | None = None
-    loss: Literal["mse", "mae", "huber", "quantile"] = "mse"
-    quantile: float = 0.5
-
-    def predict_table(self, X: Any, *, probabilities: bool = False) -> pa.Table:  # noqa: N803
-        """Return predictions as an Arrow table with the names of the targets.
-
-        Raises
-        ------
-        ParameterError
-            If probabilities are asked for.
-        """
-        if probabilities:
-            raise ParameterError("a regressor predicts quantities and has no probabilities")
-        predicted = self.predict(X).reshape(-1, len(self.target_names_))
-        return pa.table(
-            {name: predicted[:, index] for index, name in enumerate(self.target_names_)}
-        )
-
-    def _fit_target(self, sample: Sample, train_sample: Sample) -> Target:
-        del sample
-        return RegressionTarget.fit(
-            train_sample.target_table, transform=self.target_transform, y_range=self.y_range
-        )
-
-    def _loss_name(self) -> str:
-        if self.loss not in _REGRESSION_LOSSES:
-            raise ParameterError(
-                f"loss={self.loss!r} is not one of {', '.join(_REGRESSION_LOSSES)}"
-            )
-        return _REGRESSION_LOSSES[self.loss]
-
-    def _loss_settings(self) -> dict[str, float]:
-        return {"quantile": self.quantile}
-
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TabularClassifier(ClassifierMixin, TabularEstimator):
+class TabularClassifier(ClassificationTask[Encoded], TabularEstimator):
     """Predict one of several classes, or several yes-or-no labels, from a table.
-
-    With one target column, its distinct values are the classes. With several, each is a label that
-    may hold or not, and must be boolean or 0/1.
 
     Parameters
     ----------
-    label_smoothing : float
-        Share of every target that is spread over all classes, so that no logit has to grow without
-        bound; for a single target column.
-    class_weight : "balanced", mapping of class to weight, or None
-        How much rows of each class count in training, times their sample weight. ``"balanced"``
-        gives rare classes the same total weight as frequent ones.
     **parameters
-        All further parameters are those of ``tabtext.estimators.parameters.TabularParameters``.
-
-    Attributes
-    ----------
-    classes_ : ndarray, or list of ndarray for several labels
-        The classes, in the order of the columns of ``predict_proba``.
+        Those of ``tasks.ClassificationTask``, ``tabular_parameters.TabularParameters`` and
+        ``training_parameters.TrainingParameters``, all in ``tabtext.estimators``.
 
     Examples
     --------
@@ -133,18 +58,6 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
     >>> model.score(flights[4000:6000], late[4000:6000]) > 0.8
     True
     """
-
-    label_smoothing: float = 0.0
-    class_weight: ClassWeight = None
-
-    @property
-    def classes_(self) -> Any:
-        """The classes, in the order of the columns of ``predict_proba``."""
-        # An AttributeError before the fit, as scikit-learn expects of learned attributes.
-        target = self.target_
-        if isinstance(target, ClassificationTarget):
-            return np.asarray(target.classes)
-        return [np.array([0, 1]) for _ in self.target_names_]
 
     def predict_proba(
         self,
@@ -167,49 +80,5 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
             In the order of ``classes_``, summing to 1; with several labels of shape
             ``(rows, labels)``, each the probability that the label holds.
         """
-        raw = self._raw(X, augmentation)
+        raw = self._augmented(X, augmentation)
         return self.target_.outputs(raw)
-
-    def predict_table(self, X: Any, *, probabilities: bool = False) -> pa.Table:  # noqa: N803
-        """Return predictions as an Arrow table.
-
-        Parameters
-        ----------
-        X : table of any kind, or path
-            Rows with the columns of the fit, in any order.
-        probabilities : bool
-            Add a column ``probability_<class>`` for every class or label.
-        """
-        raw = self._raw(X)
-        predicted = self.target_.decode(raw).reshape(len(raw), -1)
-        columns = {name: predicted[:, index] for index, name in enumerate(self.target_names_)}
-        if probabilities:
-            outputs = self.target_.outputs(raw)
-            several = isinstance(self.target_, MultilabelTarget)
-            labels = self.target_names_ if several else self.classes_.tolist()
-            columns |= {f"probability_{label}": outputs[:, i] for i, label in enumerate(labels)}
-        return pa.table(columns)
-
-    def _fit_target(self, sample: Sample, train_sample: Sample) -> Target:
-        del train_sample
-        if len(sample.targets) > 1:
-            return MultilabelTarget.fit(sample.target_table)
-        return ClassificationTarget.fit(sample.target_table)
-
-    def _loss_name(self) -> str:
-        return self.target_.loss
-
-    def _loss_settings(self) -> dict[str, float]:
-        return {"label_smoothing": self.label_smoothing}
-
-    def _classes_of(self, sample: Sample) -> NDArray[np.int64] | None:
-        if len(sample.targets) > 1:
-            return None
-        return ClassificationTarget.fit(sample.target_table).encode(sample.target_table)
-
-    def _row_weights(self, codes: NDArray[Any]) -> NDArray[np.float32] | None:
-        if isinstance(self.target_, ClassificationTarget):
-            return self.target_.row_weights(codes, self.class_weight)
-        if self.class_weight is not None:
-            raise ParameterError("class_weight needs a single target column, not several labels")
-        return None

@@ -5,6 +5,7 @@ loads on the first call.
 """
 
 from tabtext.plots.classification import (
+    plot_accuracy_by,
     plot_calibration,
     plot_confusion,
     plot_precision_recall,
@@ -20,6 +21,7 @@ from tabtext.plots.training import (
 )
 
 __all__ = [
+    "plot_accuracy_by",
     "plot_calibration",
     "plot_confusion",
     "plot_embeddings",

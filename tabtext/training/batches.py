@@ -31,12 +31,16 @@ class Batch:
     total : float, Tensor or None
         Weight of all rows of the optimizer step, of which these may be a part: one process' share,
         or a micro-batch. None: these are all.
+    rate_factor : float
+        What the learning rate of the step is multiplied by. Windows of text differ in length, and
+        the mean over a short one is noisier: it takes a smaller step.
     """
 
     inputs: tuple[Tensor, ...]
     target: Tensor
     weight: Tensor | None = None
     total: float | Tensor | None = None
+    rate_factor: float = 1.0
 
     def __len__(self) -> int:
         return len(self.target)
@@ -57,7 +61,8 @@ class Batch:
         inputs = zip(*(torch.split(tensor, pieces) for tensor in self.inputs), strict=True)
         weights = [None] * len(pieces) if self.weight is None else torch.split(self.weight, pieces)
         targets = torch.split(self.target, pieces)
-        return [Batch(*part, total) for part in zip(inputs, targets, weights, strict=True)]
+        parts = zip(inputs, targets, weights, strict=True)
+        return [Batch(*part, total, self.rate_factor) for part in parts]
 
 
 class Batches(Protocol):

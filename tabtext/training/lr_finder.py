@@ -192,7 +192,8 @@ def _losses(trainer: "Trainer", train: Batches, rates: Sequence[float]) -> Itera
 
 def _step(trainer: "Trainer", run: Run, batch: Batch, rate: float) -> float:
     peak = run.plan.phases[0].rates
-    set_rates(run.optimizer, [own * rate / peak[-1] for own in peak], 1.0, None)
+    factor = batch.rate_factor
+    set_rates(run.optimizer, [own * rate / peak[-1] for own in peak], factor, None)
     loss = float(run.world.sum(trainer.backward(run, batch).double()))
     trainer.clip_gradient(run)
     run.precision.step(run.optimizer)
@@ -214,6 +215,7 @@ def _put_back(trainer: "Trainer") -> Iterator[None]:
     gradients = [parameter.grad for parameter in model.parameters()]
     learns = [parameter.requires_grad for parameter in model.parameters()]
     modes = [module.training for module in model.modules()]
+    carried = [(m, m.carried_state()) for m in model.modules() if hasattr(m, "carried_state")]  # type: ignore[operator]  # found by its name
     first_trained = trainer.groups.first_trained
     device = next(model.parameters()).device
     cuda = [device] if device.type == "cuda" else []
@@ -231,6 +233,8 @@ def _put_back(trainer: "Trainer") -> Iterator[None]:
             parameter.grad = gradient
         for module, was in zip(model.modules(), modes, strict=True):
             module.training = was
+        for carrier, before in carried:
+            carrier.load_carried_state(before)  # type: ignore[operator]  # as above
 
 
 def _named_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

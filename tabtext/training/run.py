@@ -107,6 +107,8 @@ class Run:
         self._time_limit = None if options.max_time is None else duration(options.max_time)
         self._started, self._epoch_started = monotonic(), monotonic()
         self._extra_losses = [m for m in self.model.modules() if hasattr(m, "extra_loss")]
+        self._carriers = [m for m in self.model.modules() if hasattr(m, "carried_state")]
+        self._carried_before: list[Any] = []
         if not self.world.is_alone:
             # Weights are drawn alike and broadcast; dropout must differ from process to process.
             torch.manual_seed(torch.initial_seed() + self.world.rank)
@@ -147,16 +149,18 @@ class Run:
 
     # -- one step ----------------------------------------------------------------------------
 
-    def begin_step(self) -> float:
-        """Set what the plan says for this step; return the learning rate of the last group."""
+    def begin_step(self, rate_factor: float = 1.0) -> float:
+        """Set what plan and batch say for this step; return the last group's learning rate."""
         self._look_at_the_clock()
+        self._carried_before = self._carried_state()
         settings = self.plan.at(self.position)
         if settings.phase != self._phase:
             self._enter_phase(settings)
         # A phase that does not move the momentum has that of the options, whatever came before.
         momentum = self._momentum if settings.momentum is None else settings.momentum
-        set_rates(self.optimizer, self._rates, settings.factor, momentum)
-        return self._rates[-1] * settings.factor
+        factor = settings.factor * rate_factor
+        set_rates(self.optimizer, self._rates, factor, momentum)
+        return self._rates[-1] * factor
 
     def extra_loss(self) -> torch.Tensor | float:
         """Sum of the terms that modules add to the loss of their last forward pass."""
@@ -176,8 +180,9 @@ class Run:
             parameter.grad = None
 
     def begin_batch_anew(self) -> None:
-        """Forget the gradients of a batch that memory did not hold; it goes on in parts."""
+        """Forget what a batch did that memory did not hold; it goes on in parts."""
         self.clear_gradients()
+        self._load_carried_state(self._carried_before)
         self.network = self.model  # parts are not compiled, and only a process alone gets here
 
     def has_bad_steps(self) -> bool:
@@ -281,6 +286,7 @@ class Run:
             "precision": self.precision.state(),
             "micro_batch_rows": self.micro_batches.rows,
             "random": self.world.gather([torch.get_rng_state(), *cuda]),
+            "carried": self.world.gather(_on_cpu(self._carried_state())),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -303,8 +309,25 @@ class Run:
         torch.set_rng_state(own[0].cpu())
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(own[1].cpu(), self.device)
+        if self._carriers:
+            self._load_carried_state(state["carried"][self.world.rank])
         self.good_buffers.keep()
         self._look_at_the_clock()
+
+    def _carried_state(self) -> list[Any]:
+        """What modules carry from step to step, each as nested lists of tensors."""
+        return [module.carried_state() for module in self._carriers]  # type: ignore[operator]  # found by its name
+
+    def _load_carried_state(self, state: list[Any]) -> None:
+        for module, carried in zip(self._carriers, state, strict=True):
+            module.load_carried_state(carried)  # type: ignore[operator]  # as above
+
+
+def _on_cpu(state: Any) -> Any:
+    """Nested lists of tensors where every process can take them over."""
+    if isinstance(state, torch.Tensor):
+        return state.cpu()
+    return [_on_cpu(entry) for entry in state]
 
 
 def _require_something_to_do(model: nn.Module, train: Batches, valid: Batches | None) -> None:

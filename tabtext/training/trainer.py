@@ -46,7 +46,10 @@ class Trainer:
     model : nn.Module
         Returns raw outputs ``(rows, outputs)`` for a batch's inputs. Its ``layer_groups()``, if it
         has any, can be frozen and can learn at rates of their own. A module in it that has a method
-        ``extra_loss()`` adds that to the loss of every step, as activation regularisation does.
+        ``extra_loss()`` adds that to the loss of every step, as activation regularisation does. One
+        that carries something from step to step, as the hidden state of a text that goes on, hands
+        it out by ``carried_state()`` and takes it back by ``load_carried_state(state)``, so that
+        checkpoints keep it: nested lists of tensors, which it replaces but never changes.
     loss : callable
         ``(raw, target) -> losses`` of shape ``(rows,)``.
     options : TrainingOptions
@@ -157,7 +160,7 @@ class Trainer:
 
     def _step(self, run: Run, batch: Batch) -> None:
         """Forward, backward, clip, update. On a GPU nothing here waits for it."""
-        rate = run.begin_step()
+        rate = run.begin_step(batch.rate_factor)
         loss = self.backward(run, batch)
         norm = self.clip_gradient(run)
         if loss.is_cuda:

@@ -273,6 +273,12 @@ def test_a_batch_that_is_small_enough_is_its_only_part() -> None:
     assert batch.split(4)[0] is batch
 
 
+def test_parts_ask_for_the_step_that_their_batch_asks_for() -> None:
+    batch = Batch((torch.arange(9),), torch.arange(9), rate_factor=0.5)
+
+    assert [part.rate_factor for part in batch.split(4)] == [0.5, 0.5, 0.5]
+
+
 def test_a_total_makes_a_mean_a_share_of_it() -> None:
     batch = Batch((torch.arange(2),), torch.arange(2), torch.tensor([1.0, 3.0]))
     losses = torch.tensor([2.0, 4.0])

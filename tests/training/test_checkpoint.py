@@ -355,6 +355,51 @@ def test_a_resumed_run_equals_an_undisturbed_one_whenever_it_died(
         assert_same_run(resumed, undisturbed)
 
 
+class Remembering(nn.Module):
+    """Carries a state from step to step, as a language model does along its text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(5, 1)
+        self.remembered = [torch.zeros(1), torch.zeros(1)]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        known = torch.cat(self.remembered).expand(len(inputs), 2)
+        raw: Tensor = self.layer(torch.cat([inputs, known], dim=1))
+        if self.training:
+            seen = raw.detach()
+            self.remembered = [seen.mean(dim=0).tanh(), seen.amax(dim=0).tanh()]
+        return raw
+
+    def carried_state(self) -> list[list[Tensor]]:
+        return [self.remembered]
+
+    def load_carried_state(self, state: list[list[Tensor]]) -> None:
+        (self.remembered,) = state
+
+
+def test_what_a_module_carries_from_step_to_step_is_found_again(tmp_path: Path) -> None:
+    def carried_on(
+        crash_at: int | None, checkpoints: Checkpoints | None, *, resume: bool = False
+    ) -> Remembering:
+        torch.manual_seed(0)
+        model = Remembering()
+        watchers = [] if crash_at is None else [At(crash_at, crash)]
+        trainer = Trainer(
+            model, squared_error, options=OPTIONS, callbacks=watchers, checkpoints=checkpoints
+        )
+        trainer.fit(TensorBatches((INPUTS,), TARGET, batch_size=16, shuffle=True), resume=resume)
+        return model
+
+    undisturbed = carried_on(None, None)
+    with pytest.raises(CrashError):
+        carried_on(10, Checkpoints(tmp_path, every_steps=1))
+    resumed = carried_on(None, Checkpoints(tmp_path), resume=True)
+
+    assert_same(dict(resumed.state_dict()), dict(undisturbed.state_dict()))
+    assert_same(resumed.remembered, undisturbed.remembered)
+
+
 def test_a_run_that_died_in_validation_goes_on_with_validation(tmp_path: Path) -> None:
     class CrashInValidation(Callback):
         def validation_started(self, run: Run) -> None:

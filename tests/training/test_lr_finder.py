@@ -168,6 +168,30 @@ def test_weights_buffers_gradients_and_modes_are_put_back(fails: bool) -> None:
     assert torch.equal(torch.get_rng_state(), random)
 
 
+def test_what_modules_carry_from_step_to_step_is_put_back() -> None:
+    class Counting(Network):
+        """Carries the number of rows seen so far."""
+
+        seen = torch.zeros(())
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            self.seen = self.seen + len(inputs)
+            return super().forward(inputs)
+
+        def carried_state(self) -> list[Tensor]:
+            return [self.seen]
+
+        def load_carried_state(self, state: list[Tensor]) -> None:
+            (self.seen,) = state
+
+    model = Counting()
+    model.seen = torch.tensor(7.0)
+
+    find_learning_rate(Trainer(model, squared_error, options=OPTIONS), batches())
+
+    assert model.seen == 7.0
+
+
 def test_what_a_recipes_first_phase_froze_for_the_sweep_is_thawed_again() -> None:
     recipe = (Phase(epochs=1, freeze_to=-1), Phase(epochs=1, freeze_to=0))
     trainer = make_trainer(TrainingOptions(phases=recipe))

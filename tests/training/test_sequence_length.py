@@ -1,5 +1,8 @@
 """Growing sequences: short and cheap first, whole at the end."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -190,6 +193,17 @@ def test_targets_per_row_are_left_whole_and_weights_too() -> None:
         assert short.weight is not None
         assert long.weight is not None
         assert torch.equal(short.weight, long.weight)
+
+
+def test_what_a_batch_asks_of_the_learning_rate_stays() -> None:
+    class SmallerSteps(TensorBatches):
+        def walk(self, epoch: int, *, seed: int, start: int = 0) -> Iterator[Batch]:
+            for batch in super().walk(epoch, seed=seed, start=start):
+                yield replace(batch, rate_factor=0.5)
+
+    rows = SmallerSteps((TOKENS,), TOKENS + 1, batch_size=6)
+
+    assert {batch.rate_factor for batch in growing(rows).walk(0, seed=0)} == {0.5}
 
 
 def test_targets_per_token_are_cut_where_all_sequences_are_shorter_than_the_longest() -> None:

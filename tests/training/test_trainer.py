@@ -1,7 +1,8 @@
 """The training loop."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -75,6 +76,38 @@ class PenalizedActivations(nn.Module):
 
     def extra_loss(self) -> Tensor:
         return self.coefficient * self.last.square().mean()
+
+
+class SmallerSteps(TensorBatches):
+    """Batches that ask for smaller steps the later they come in an epoch."""
+
+    def walk(self, epoch: int, *, seed: int, start: int = 0) -> Iterator[Batch]:
+        for number, batch in enumerate(super().walk(epoch, seed=seed, start=start), start=start):
+            yield replace(batch, rate_factor=1 / (number + 1))
+
+
+class Remembering(nn.Module):
+    """Remembers of every row in a batch what it made of that place's row in the batch before."""
+
+    def __init__(self, n_places: int, memory: int = 10**9) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 1)
+        self.memory = memory
+        self.remembered = torch.zeros(n_places, 1)
+
+    def forward(self, inputs: Tensor, places: Tensor) -> Tensor:
+        raw: Tensor = self.layer(torch.cat([inputs, self.remembered[places]], dim=1))
+        if self.training:
+            self.remembered = self.remembered.index_copy(0, places, raw.detach().tanh())
+            if len(inputs) > self.memory:
+                raise torch.OutOfMemoryError
+        return raw
+
+    def carried_state(self) -> list[Tensor]:
+        return [self.remembered]
+
+    def load_carried_state(self, state: list[Tensor]) -> None:
+        (self.remembered,) = state
 
 
 # --------------------------------------------------------------------------------------- learning
@@ -351,6 +384,31 @@ def test_the_learning_rate_follows_the_schedule_over_all_steps() -> None:
     assert rates[-1] == pytest.approx(0.01 * 1e-3)
 
 
+def test_a_batch_may_ask_for_a_smaller_step_than_the_schedule_gives() -> None:
+    def trained(kind: type[TensorBatches]) -> tuple[list[Tensor], list[float]]:
+        weights: list[Tensor] = []
+
+        class Note(Callback):
+            def step_ended(self, run: Run) -> None:
+                weights.append(run.parameters[0].detach().clone())
+
+        with seeded(0):
+            model = nn.Linear(3, 1)
+            options = TrainingOptions(epochs=1, optimizer="sgd", betas=(0.0, 0.9))
+            trainer = Trainer(model, squared_error, options=options, callbacks=[Note()])
+            history = trainer.fit(kind((INPUTS,), TARGET, batch_size=50))
+        return weights, history.step_learning_rates
+
+    plain_weights, plain = trained(TensorBatches)
+    weights, rates = trained(SmallerSteps)
+
+    assert rates == pytest.approx([rate / (step + 1) for step, rate in enumerate(plain)])
+    assert torch.equal(weights[0], plain_weights[0])
+    assert (weights[1] - weights[0]).norm() == pytest.approx(
+        float((plain_weights[1] - plain_weights[0]).norm()) / 2, rel=1e-4
+    )
+
+
 def test_the_gradient_norm_is_logged_as_it_was_before_clipping() -> None:
     _, free = fit(epochs=1, clip_norm=None)
     _, clipped = fit(epochs=1, clip_norm=1e-3)
@@ -552,6 +610,24 @@ def test_a_batch_that_memory_does_not_hold_goes_on_in_parts() -> None:
 
     assert len(caught) == 1
     assert_same_weights(cramped, trained(nn.Linear, 16))
+
+
+def test_a_batch_begun_anew_in_parts_finds_what_was_carried_before_it() -> None:
+    def trained(memory: int, micro_batch_size: int | None) -> Remembering:
+        with seeded(0):
+            model = Remembering(n_places=64, memory=memory)
+            options = TrainingOptions(epochs=2, micro_batch_size=micro_batch_size)
+            places = torch.arange(128) % 64
+            batches = TensorBatches((INPUTS[:128], places), TARGET[:128], batch_size=64)
+            Trainer(model, squared_error, options=options).fit(batches)
+        return model
+
+    with pytest.warns(TabTextWarning, match="does not hold 64 rows"):
+        cramped = trained(16, None)
+
+    roomy = trained(10**9, 16)
+    assert_same_weights(cramped, roomy)
+    assert torch.equal(cramped.remembered, roomy.remembered)
 
 
 def test_parts_of_batches_do_not_go_through_cuda_graphs(monkeypatch: pytest.MonkeyPatch) -> None:

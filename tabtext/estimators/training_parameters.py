@@ -1,5 +1,6 @@
-"""What a user can set, and the options of each stage that follow from it."""
+"""What a user can set of the training of any estimator, and the options that follow from it."""
 
+from abc import ABC
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from numbers import Integral
@@ -9,64 +10,23 @@ from sklearn.base import BaseEstimator
 
 from tabtext.errors import ParameterError, did_you_mean
 from tabtext.estimators.defaults import choose_batch_size, choose_epochs
-from tabtext.estimators.network import NetworkOptions
-from tabtext.tabular.preprocessing import TabularPreprocessor
-from tabtext.training.metrics import METRICS
-from tabtext.training.options import TrainingOptions
+from tabtext.training.metrics import Metric
+from tabtext.training.options import Phase, TrainingOptions
 from tabtext.training.restarts import nearest_whole_cycles
 from tabtext.training.schedules import Schedule, restarts_of
 
-__all__ = ["TabularParameters"]
+__all__ = ["TrainingParameters"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TabularParameters(BaseEstimator):
-    """The parameters that ``TabularClassifier`` and ``TabularRegressor`` share.
+class TrainingParameters(BaseEstimator, ABC):
+    """How any estimator of the library trains; children add what they train.
 
     A dataclass, because its generated ``__init__`` only stores its arguments, which is what
     scikit-learn asks of an estimator.
 
     Parameters
     ----------
-    roles : mapping of str to str, optional
-        Column -> ``"categorical"``, ``"continuous"``, ``"datetime"`` or ``"ignore"``, where the
-        inferred role is wrong.
-    exclude : sequence of str
-        Columns that the model must not see.
-    date_parts : bool or sequence of str
-        Parts that stand for dates: all of ``tabtext.tabular.dates.PARTS``, none, or these.
-    prune : sequence of str or Rule
-        Rules of ``tabtext.tabular.outliers`` for training rows; text such as ``"Sales > 0"`` keeps
-        the rows where it holds.
-    missing : {"median", "mean", "constant", "signal"}
-        What fills gaps in continuous columns; ``"constant"`` takes ``fill_value``, ``"signal"`` a
-        value outside the column's range.
-    fill_value : float
-        See ``missing``.
-    missing_indicators : bool
-        Add a 0/1 column for every continuous column with gaps in training.
-    scaling : {"standard", "robust", "quantile", "none"}
-        How continuous columns are scaled.
-    min_count : int
-        Categories with fewer training rows share the code of unseen ones.
-    hidden : sequence of int
-        Width of each hidden layer.
-    dropout : float
-        Share of each hidden layer's outputs set to zero in training.
-    embedding_widths : mapping of str to int, optional
-        Width of single columns' embeddings; the others follow ``embedding_width``.
-    embedding_dropout : float
-        Share of the embeddings' elements set to zero in training.
-    unseen_rate : float
-        Share of known categories that training replaces by "unseen", so that its vector is learned.
-    numeric_embedding : {"none", "piecewise_linear", "periodic"}
-        What continuous columns become: their scaled value, or a vector that lets the first layer
-        bend at bins or repeat in waves.
-    bins : {"tree", "quantile"}
-        Where piecewise-linear bins come from: a decision tree on the target per column, or
-        quantiles.
-    n_bins : int
-        Largest number of bins per column.
     epochs : int or "auto"
         Passes over the training rows; ``"auto"`` depends on their number (see ``defaults``).
     batch_size : int or "auto"
@@ -101,8 +61,6 @@ class TabularParameters(BaseEstimator):
         epoch's weights are kept in any case.
     validation_fraction : float
         Share of rows set aside at random when ``fit`` gets no ``validation``; 0 for none.
-    missing_target : {"drop", "error"}
-        What to do with rows whose target is missing.
     random_state : int
         Seed of the split, the initial weights and the order of batches. Two fits with the same
         seed, data and CPU are equal bit for bit.
@@ -112,23 +70,6 @@ class TabularParameters(BaseEstimator):
         0 is silent, 1 shows progress.
     """
 
-    roles: Mapping[str, str] | None = None
-    exclude: Sequence[str] = ()
-    date_parts: bool | Sequence[str] = True
-    prune: Sequence[Any] = ()
-    missing: Literal["median", "mean", "constant", "signal"] = "median"
-    fill_value: float = 0.0
-    missing_indicators: bool = True
-    scaling: Literal["standard", "robust", "quantile", "none"] = "standard"
-    min_count: int = 1
-    hidden: Sequence[int] = (512, 256)
-    dropout: float = 0.1
-    embedding_widths: Mapping[str, int] | None = None
-    embedding_dropout: float = 0.0
-    unseen_rate: float = 0.01
-    numeric_embedding: Literal["none", "piecewise_linear", "periodic"] = "piecewise_linear"
-    bins: Literal["tree", "quantile"] = "tree"
-    n_bins: int = 48
     epochs: int | Literal["auto"] = "auto"
     batch_size: int | Literal["auto"] = "auto"
     learning_rate: float | tuple[float, ...] = 2e-3
@@ -143,10 +84,11 @@ class TabularParameters(BaseEstimator):
     monitor: str = "valid_loss"
     patience: int | None = None
     validation_fraction: float = 0.1
-    missing_target: Literal["drop", "error"] = "drop"
     random_state: int = 0
     device: str = "auto"
     verbose: int = 1
+
+    _smallest_batch = 2  # batch norm needs two rows
 
     def check_parameters(self) -> None:
         """Raise ``ParameterError`` for what no later stage would notice before work begins."""
@@ -154,54 +96,36 @@ class TabularParameters(BaseEstimator):
             raise ParameterError(
                 f"validation_fraction={self.validation_fraction} is not in [0, 1); 0 is for none"
             )
-        if self.missing_target not in ("drop", "error"):
-            raise ParameterError(
-                f"missing_target={self.missing_target!r} is neither 'drop' nor 'error'"
-            )
-        for name in ("epochs", "batch_size"):
+        for name, smallest in (("epochs", 1), ("batch_size", self._smallest_batch)):
             value = getattr(self, name)
-            smallest = 1 if name == "epochs" else 2  # batch norm needs two rows
             if value != "auto" and not (isinstance(value, Integral) and int(value) >= smallest):
                 raise ParameterError(
                     f"{name}={value!r} must be 'auto' or a whole number of at least {smallest}"
                 )
-
         # What depends on the data is checked again; this is for wrong options to be told at once.
-        self.training_options(1, "regression")
+        self.training_options(1)
 
-    def new_preprocessor(self) -> TabularPreprocessor:
-        """An unfitted preprocessor."""
-        return TabularPreprocessor(
-            roles=self.roles,
-            exclude=tuple(self.exclude),
-            date_parts=self.date_parts,
-            missing=self.missing,
-            fill_value=self.fill_value,
-            missing_indicators=self.missing_indicators,
-            scaling=self.scaling,
-            min_count=self.min_count,
-        )
+    def training_options(
+        self, n_rows: int, metrics: Sequence[Metric] = (), phases: tuple[Phase, ...] = ()
+    ) -> TrainingOptions:
+        """How to train on so many rows.
 
-    def network_options(self) -> NetworkOptions:
-        """The shape of the network."""
-        return NetworkOptions(
-            hidden=tuple(self.hidden),
-            dropout=self.dropout,
-            embedding_widths=self.embedding_widths,
-            embedding_dropout=self.embedding_dropout,
-            unseen_rate=self.unseen_rate,
-            numeric_embedding=self.numeric_embedding,
-            bins=self.bins,
-            n_bins=self.n_bins,
-        )
-
-    def training_options(self, n_rows: int, task: str) -> TrainingOptions:
-        """How to train on so many rows."""
-        further = {} if self.training is None else self.training
-        _check_further(further)
-        upwards = {metric.name for metric in METRICS[task] if metric.greater_is_better}
+        Parameters
+        ----------
+        n_rows : int
+            Training rows, on which ``"auto"`` depends.
+        metrics : sequence of Metric
+            What is measured, and may be monitored.
+        phases : tuple of Phase
+            The recipe of the estimator itself, unless ``training`` has one.
+        """
+        given = {} if self.training is None else self.training
+        _check_further(given, type(self))
+        further = {**self._training_defaults(), **given}
+        recipe = tuple(further.pop("phases", None) or phases)
+        upwards = {metric.name for metric in metrics if metric.greater_is_better}
         return TrainingOptions(
-            epochs=self._epochs(n_rows, further),
+            epochs=self._epochs(n_rows, further, recipe),
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             clip_norm=self.clip_norm,
@@ -214,38 +138,53 @@ class TabularParameters(BaseEstimator):
             precision=self.precision,
             max_time=self.max_time,
             seed=self.random_state,
+            phases=recipe,
             **further,
         )
 
-    def _epochs(self, n_rows: int, further: Mapping[str, Any]) -> int:
+    def rows_per_batch(self, n_rows: int) -> int:
+        """The batch size for so many training rows."""
+        return self._auto_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
+
+    def _training_defaults(self) -> dict[str, Any]:
+        """Training options that differ from the trainer's own defaults; ``training`` wins."""
+        return {}
+
+    def _auto_batch_size(self, n_rows: int) -> int:
+        """What ``batch_size="auto"`` means."""
+        return choose_batch_size(n_rows)
+
+    def _auto_epochs(self, n_rows: int) -> int:
+        """What ``epochs="auto"`` means."""
+        return choose_epochs(n_rows)
+
+    def _epochs(self, n_rows: int, further: Mapping[str, Any], recipe: tuple[Phase, ...]) -> int:
         """The number that was given; else one for so many rows, with whole cycles of restarts."""
         if self.epochs != "auto":
-            if further.get("phases"):
+            if self.training is not None and self.training.get("phases"):
                 raise ParameterError(
                     f"epochs={self.epochs} has no meaning with phases, which have epochs of their "
                     "own; leave it out"
                 )
             return int(self.epochs)
+        if recipe:
+            return 1  # has no meaning; the phases' epochs count
         cycles = {name: further[name] for name in ("cycle_len", "cycle_mult") if name in further}
         restarts = None if callable(self.schedule) else restarts_of(self.schedule, **cycles)
-        epochs = choose_epochs(n_rows)
+        epochs = self._auto_epochs(n_rows)
         if restarts is None:
             return epochs
         return nearest_whole_cycles(epochs, cycle_len=restarts[0], cycle_mult=restarts[1])
 
-    def rows_per_batch(self, n_rows: int) -> int:
-        """The batch size for so many training rows."""
-        return choose_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
 
-
-def _check_further(further: Mapping[str, Any]) -> None:
+def _check_further(further: Mapping[str, Any], estimator: type[TrainingParameters]) -> None:
     """Raise ``ParameterError`` for what is no training option, or has a parameter of its own."""
     if not isinstance(further, Mapping):
         raise ParameterError(
             f"training={further!r} is no mapping of options; write training={{'optimizer': 'sgd'}}"
         )
     known = {field.name for field in fields(TrainingOptions)}
-    own = {field.name for field in fields(TabularParameters)}
+    own = {field.name for field in fields(estimator)}
     options = known - own - {"greater_is_better", "seed"}
     for name in further:
         if name in own or name in ("greater_is_better", "seed"):

@@ -1,12 +1,10 @@
-"""The demonstration: two models on the flights that ship with tabtext, beside two baselines each.
+"""Flights: two questions about each, asked when it leaves, beside two baselines each.
 
-Fitted on January to October 2013, best epoch chosen on November, measured once on December. Both
-questions are asked when the plane leaves: how late will it arrive, and will it be more than 15
-minutes late?
+Fitted on January to October 2013, best epoch chosen on November, measured once on December. How
+late will it arrive, and will it be more than 15 minutes late?
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -14,29 +12,29 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from tabtext import __version__, datasets
+from tabtext import datasets
+from tabtext.demo.common import measure, print_results, step
 from tabtext.estimators import TabularClassifier, TabularRegressor
-from tabtext.report import Section, write_report
+from tabtext.report import Section
 from tabtext.report_sections import (
     Result,
     classification_section,
     columns_section,
     data_section,
     importance_section,
-    metric_label,
     metrics_section,
     regression_section,
     training_section,
 )
-from tabtext.training.metrics import METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-__all__ = ["run_demo"]
+__all__ = ["predict_flights"]
 
 _DELAY, _LATE = "arr_delay", "late"
+_DECEMBER = "December, seen once"
 
 # Chosen on November. Ten months of training say nothing about the week or the month of December,
 # so only those parts of the departure are used that come back every week.
@@ -52,9 +50,9 @@ _SETTINGS: dict[str, Any] = {
 _INTRODUCTION = (
     "Every flight that left New York in 2013, with weather, plane and airport. Two questions, "
     "asked when the plane leaves, so that its delay at departure is known: by how many minutes "
-    "will it arrive late, and will it be more than 15 minutes?",
-    "All models are fitted on January to October and measured once, on December. tabtext chose "
-    "its settings and its best epoch on November, which the baselines did not see.",
+    "will it arrive late, and will it be more than 15 minutes? All models are fitted on January to "
+    "October and measured once, on December. tabtext chose its settings and its best epoch on "
+    "November, which the baselines did not see."
 )
 _BASELINES = (
     "HistGradientBoosting is scikit-learn's, with its defaults: up to 100 trees, with early "
@@ -75,47 +73,30 @@ class Months:
     test: "pd.DataFrame"
 
 
-def run_demo(out: Path, *, rows: int | None = None) -> None:
-    """Fit, compare, save and report.
+def predict_flights(console: "Console", out: Path, *, rows: int | None = None) -> list[Section]:
+    """Fit, compare and save two models of flights.
 
     Parameters
     ----------
+    console : Console
+        Where to say what goes on.
     out : Path
-        Directory for the models ``arrival_delay`` and ``late`` and for ``report.html``.
+        Directory for the models ``arrival_delay`` and ``late``.
     rows : int, optional
         Use at most so many training rows, drawn at random.
-    """
-    from rich.console import Console
 
-    console, started = Console(), perf_counter()
-    with _step(console, "reading the flights"):
+    Returns
+    -------
+    list of Section
+        For the report.
+    """
+    with step(console, "reading the flights"):
         months = _read_months(rows)
     console.print(
         f"Flights from New York in 2013: fit on {len(months.train):,} (January to October), "
         f"choose on {len(months.valid):,} (November), test on {len(months.test):,} (December)."
     )
-    sections = [*_predict_delay(console, months, out), *_predict_late(console, months, out)]
-    report = out / "report.html"
-    with _step(console, "drawing the report"):
-        write_report(
-            report,
-            "tabtext demo: flights from New York, 2013",
-            sections,
-            text=[*_INTRODUCTION, f"Written by tabtext {__version__}."],
-        )
-    late = out / "late"
-    console.rule("What you have now", align="left")
-    lines = (
-        ("report", f"{report}"),
-        ("models", f"{out / 'arrival_delay'}  {late}"),
-        ("look", f"tabtext inspect {late}"),
-        ("use", f"tabtext predict {late} FLIGHTS.csv --out predictions.csv"),
-        ("own data", "tabtext fit DATA.csv --target COLUMN --out MODEL"),
-    )
-    for name, text in lines:
-        # Not wrapped, so that a path can be copied in one piece.
-        console.print(f"{name:10}{text}", soft_wrap=True, markup=False, highlight=False)
-    console.print(f"done in {perf_counter() - started:.0f} s")
+    return [*_predict_delay(console, months, out), *_predict_late(console, months, out)]
 
 
 def _read_months(rows: int | None) -> Months:
@@ -138,18 +119,20 @@ def _predict_delay(console: "Console", months: Months, out: Path) -> list[Sectio
     test = months.test[months.test[_DELAY].notna()]
     truth = test[_DELAY].to_numpy()
     predicted = model.predict(test)
-    measure = _measure("regression", truth[:, None])
+    metrics_of = measure("regression", truth[:, None])
     trees = HistGradientBoostingRegressor(categorical_features="from_dtype", random_state=0)
     results = [
-        _baseline(console, "predict the mean", DummyRegressor(), months.train, test, measure),
-        _baseline(console, "HistGradientBoosting", trees, months.train, test, measure),
-        Result("tabtext", measure(predicted[:, None]), seconds),
+        _baseline(console, "predict the mean", DummyRegressor(), months.train, test, metrics_of),
+        _baseline(console, "HistGradientBoosting", trees, months.train, test, metrics_of),
+        Result("tabtext", metrics_of(predicted[:, None]), seconds),
     ]
-    _show(console, results, "min")
+    print_results(console, results, title=_DECEMBER, unit="min")
     model.save(out / "arrival_delay")
     times = test["scheduled_departure"].to_numpy()
     return [
-        metrics_section("Arrival delay", results, text=[_BASELINES], unit="min"),
+        metrics_section(
+            "Flights: arrival delay", results, text=[_INTRODUCTION, _BASELINES], unit="min"
+        ),
         regression_section("Arrival delay in December", truth, predicted, unit="min", times=times),
         _importance(console, "What arrival delay depends on", model, months),
         training_section(model, "Training: arrival delay"),
@@ -170,18 +153,20 @@ def _predict_late(console: "Console", months: Months, out: Path) -> list[Section
     test = months.test[months.test[_LATE].notna()]
     truth = test[_LATE].to_numpy(bool)
     probabilities = model.predict_proba(test)
-    measure = _measure("classification", truth.astype(int))
+    metrics_of = measure("classification", truth.astype(int))
     trees = HistGradientBoostingClassifier(categorical_features="from_dtype", random_state=0)
     results = [
-        _baseline(console, "predict the majority", DummyClassifier(), months.train, test, measure),
-        _baseline(console, "HistGradientBoosting", trees, months.train, test, measure),
-        Result("tabtext", measure(probabilities), seconds),
+        _baseline(
+            console, "predict the majority", DummyClassifier(), months.train, test, metrics_of
+        ),
+        _baseline(console, "HistGradientBoosting", trees, months.train, test, metrics_of),
+        Result("tabtext", metrics_of(probabilities), seconds),
     ]
-    _show(console, results)
+    print_results(console, results, title=_DECEMBER)
     model.save(out / "late")
     names = ("on time", "late")
     return [
-        metrics_section("Late by more than 15 minutes", results, text=[_AS_ABOVE]),
+        metrics_section("Flights: late by more than 15 minutes", results, text=[_AS_ABOVE]),
         classification_section("Lateness in December", truth, probabilities[:, 1], names),
         _importance(console, "What lateness depends on", model, months),
         training_section(model, "Training: lateness"),
@@ -207,7 +192,7 @@ def _importance(
     console: "Console", title: str, model: TabularRegressor | TabularClassifier, months: Months
 ) -> Section:
     """What the model relies on, on November, and what it learned about places and airlines."""
-    with _step(console, "measuring permutation importance"):
+    with step(console, "measuring permutation importance"):
         importance = model.feature_importance(months.valid, max_rows=5000, n_repeats=2)
     maps = [
         (name, model.embeddings(name), months.train[name].value_counts())
@@ -216,31 +201,26 @@ def _importance(
     return importance_section(title, importance, maps)
 
 
-def _measure(task: str, truth: NDArray[Any]) -> Callable[[NDArray[Any]], dict[str, float]]:
-    """What turns outputs on the test rows into metrics."""
-    return lambda outputs: {m.name: m.function(truth, outputs, None) for m in METRICS[task]}
-
-
 def _baseline(
     console: "Console",
     name: str,
     model: Any,
     train: "pd.DataFrame",
     test: "pd.DataFrame",
-    measure: Callable[[NDArray[Any]], dict[str, float]],
+    metrics_of: Callable[[NDArray[Any]], dict[str, float]],
 ) -> Result:
     """Fit and measure a model of scikit-learn on the same rows."""
     target = _DELAY if _DELAY in train else _LATE
     started = perf_counter()
-    with _step(console, f"fitting: {name}"):
+    with step(console, f"fitting: {name}"):
         train = train[train[target].notna()]
         answers = train[target].to_numpy(float if target == _DELAY else bool)
         model.fit(_for_trees(train, target), answers)
     seconds = perf_counter() - started
     features = _for_trees(test, target)
     if hasattr(model, "predict_proba"):
-        return Result(name, measure(model.predict_proba(features)), seconds)
-    return Result(name, measure(model.predict(features)[:, None]), seconds)
+        return Result(name, metrics_of(model.predict_proba(features)), seconds)
+    return Result(name, metrics_of(model.predict(features)[:, None]), seconds)
 
 
 def _for_trees(flights: "pd.DataFrame", target: str) -> "pd.DataFrame":
@@ -254,30 +234,3 @@ def _for_trees(flights: "pd.DataFrame", target: str) -> "pd.DataFrame":
             codes = features[name].cat.codes
             features[name] = codes.where(codes >= 0)
     return features
-
-
-@contextmanager
-def _step(console: "Console", text: str) -> Iterator[None]:
-    """Show that something is going on, and then how long it took."""
-    started = perf_counter()
-    with console.status(f"{text} ..."):
-        yield
-    console.print(f"{text}: {perf_counter() - started:.1f} s", highlight=False)
-
-
-def _show(console: "Console", results: Sequence[Result], unit: str = "") -> None:
-    """Print the metrics."""
-    from rich.table import Table
-
-    names = list(results[0].metrics)
-    table = Table(title="December, seen once", title_justify="left")
-    table.add_column("model")
-    for name in names:
-        table.add_column(metric_label(name, unit), justify="right")
-    table.add_column("fit (s)", justify="right")
-    for result in results:
-        values = [
-            f"{result.metrics[name]:.{2 if name in ('rmse', 'mae') else 4}f}" for name in names
-        ]
-        table.add_row(result.name, *values, f"{result.seconds:.1f}")
-    console.print(table)

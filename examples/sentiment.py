@@ -1,0 +1,67 @@
+"""Praise or blame? From raw sentences to a language model, a classifier, and its reasons.
+
+    python examples/sentiment.py                                 # film reviews that ship with tabtext
+    python examples/sentiment.py REVIEWS.csv --text review --target label
+
+Takes about a minute on two CPU cores. The language model learns how such sentences go, without
+their labels; the classifier starts from what it has learned.
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+from sklearn.model_selection import train_test_split
+
+from tabtext import LanguageModel, TextClassifier, load
+from tabtext.datasets import load_snippets
+from tabtext.tables import read_table
+
+
+def film_reviews() -> tuple[pd.Series, pd.Series]:
+    """Return sentences from film reviews, and whether people read praise or blame in them."""
+    movies = load_snippets("movies").query("rating != 0")
+    return movies["text"], (movies["rating"] > 0).map({True: "praise", False: "blame"})
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", nargs="?", type=Path, help="CSV or Parquet; default: film reviews")
+    parser.add_argument("--text", default="text", help="its column of texts")
+    parser.add_argument("--target", default="label", help="its column of labels")
+    parser.add_argument("--rows", type=int, default=None, help="use so many rows at most")
+    parser.add_argument("--out", type=Path, default=Path("runs/sentiment"), help="for the models")
+    arguments = parser.parse_args(argv)
+    if arguments.file is None:
+        texts, labels = film_reviews()
+    else:
+        table = read_table(arguments.file).to_pandas()
+        texts, labels = table[arguments.text], table[arguments.target]
+    if arguments.rows is not None:
+        texts, labels = texts[: arguments.rows], labels[: arguments.rows]
+    # A test part that nothing below learns from: neither the language model nor the classifier.
+    train, test, train_labels, test_labels = train_test_split(
+        texts, labels, test_size=0.2, random_state=0, stratify=labels
+    )
+
+    language_model = LanguageModel(max_time="40s").fit(train)
+    print(f"perplexity on unseen texts: {language_model.perplexity(test):.0f}")
+
+    model = TextClassifier(language_model=language_model, max_time="30s")
+    model.fit(train, train_labels)
+    for name, value in model.evaluate(test, test_labels).items():
+        print(f"{name} on unseen texts: {value:.4f}")
+
+    text = "A charming cast, but the story is dull and far too long."
+    print(f"{text!r}: {dict(zip(model.classes_, model.predict_proba([text])[0].round(3)))}")
+    print(model.explain(text))
+
+    language_model.save(arguments.out / "language_model")
+    model.save(arguments.out / "classifier")
+    again = load(arguments.out / "classifier")
+    assert (again.predict(test[:100]) == model.predict(test[:100])).all()
+    print(f"saved; try: tabtext sentiment explain {arguments.out / 'classifier'} {text!r}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""``tabtext lm``: train a language model, fine-tune it, score texts with it, have it write some."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tabtext.cli.messages import print_json
+from tabtext.cli.models import evaluate
+from tabtext.cli.options import (
+    BatchSize,
+    Device,
+    Directions,
+    DropoutScale,
+    Epochs,
+    Json,
+    Language,
+    LearningRate,
+    MaxTime,
+    ModelDirectory,
+    OutModel,
+    Quiet,
+    Resume,
+    Seed,
+    Sizes,
+    TextColumns,
+    TextData,
+    Tokens,
+    ValidTexts,
+)
+from tabtext.cli.runs import checkpoints_beside, given, save_and_report
+
+__all__ = ["evaluate", "fine_tune", "generate", "train"]
+
+
+def train(
+    data: TextData,
+    out: OutModel,
+    valid: ValidTexts = None,
+    text_column: TextColumns = None,
+    size: Sizes = None,
+    direction: Directions = None,
+    tokens: Tokens = None,
+    language: Language = None,
+    max_vocabulary: Annotated[
+        int | None, typer.Option(help="Most distinct tokens; default: 60,000.")
+    ] = None,
+    softmax: Annotated[
+        str | None, typer.Option(help="full, or adaptive: faster for large vocabularies.")
+    ] = None,
+    dropout_scale: DropoutScale = None,
+    epochs: Epochs = None,
+    batch_size: Annotated[int | None, typer.Option(help="Streams of text per step.")] = None,
+    learning_rate: LearningRate = None,
+    max_time: MaxTime = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    resume: Resume = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a language model on the texts of DATA and save it.
+
+    While it trains, checkpoints are kept in OUT.checkpoints; Ctrl-C and SIGTERM save one too.
+    """
+    from tabtext.artifacts import require_destination
+    from tabtext.estimators.language_model import LanguageModel
+
+    require_destination(out)  # before the work, not after it
+    model = LanguageModel(random_state=seed, device=device, verbose=0 if quiet else 1)
+    model.set_params(
+        **given(
+            text_columns=text_column,
+            size=size,
+            direction=direction,
+            tokens=tokens,
+            language=language,
+            max_vocabulary=max_vocabulary,
+            softmax=softmax,
+            dropout_scale=dropout_scale,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            max_time=max_time,
+        )
+    )
+    with checkpoints_beside(out, "lm", "train", resume=resume) as checkpoints:
+        model.fit(data, validation=valid, checkpoints=checkpoints, resume=resume)
+        save_and_report(model, out)
+
+
+def fine_tune(
+    model: ModelDirectory,
+    data: TextData,
+    out: OutModel,
+    valid: ValidTexts = None,
+    text_column: TextColumns = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    dropout_scale: DropoutScale = None,
+    max_time: MaxTime = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    resume: Resume = False,
+    quiet: Quiet = False,
+) -> None:
+    """Go on from the language model MODEL with the texts of DATA, and save it as a new one.
+
+    Words that both know keep their vectors. What is not given is as it was for MODEL.
+    """
+    from tabtext.artifacts import require_destination
+    from tabtext.estimators.language_model import LanguageModel
+
+    require_destination(out)  # before the work, not after it
+    origin = LanguageModel.load(model)
+    origin.set_params(
+        random_state=seed,
+        device=device,
+        text_columns=text_column,
+        **given(batch_size=batch_size, dropout_scale=dropout_scale),
+    )
+    with checkpoints_beside(out, "lm", "fine-tune", resume=resume) as checkpoints:
+        tuned = origin.fine_tune(
+            data,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            max_time=max_time,
+            verbose=0 if quiet else 1,
+            validation=valid,
+            checkpoints=checkpoints,
+            resume=resume,
+        )
+        save_and_report(tuned, out)
+
+
+def generate(
+    model: ModelDirectory,
+    prompt: Annotated[str, typer.Option(help="How the texts begin.")] = "",
+    n: Annotated[int, typer.Option("--n", help="How many texts.", min=1)] = 1,
+    length: Annotated[int, typer.Option(help="Longest continuation in tokens.", min=1)] = 50,
+    temperature: Annotated[
+        float, typer.Option(help="Below 1 more of the likely, above 1 more of the unlikely.")
+    ] = 0.8,
+    top_k: Annotated[int | None, typer.Option(help="Draw from so many likeliest tokens.")] = None,
+    top_p: Annotated[
+        float, typer.Option(help="Draw from the likeliest tokens with this probability together.")
+    ] = 0.95,
+    beams: Annotated[
+        int | None, typer.Option(help="Search for the likeliest text with so many beams.")
+    ] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Continue a text with the language model MODEL."""
+    from tabtext.estimators.language_model import LanguageModel
+
+    texts = LanguageModel.load(model).generate(
+        prompt,
+        n_tokens=length,
+        n_texts=n,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        n_beams=beams,
+        random_state=seed,
+    )
+    if as_json:
+        print_json(texts)
+    else:
+        sys.stdout.write("\n\n".join(texts) + "\n")

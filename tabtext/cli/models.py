@@ -1,0 +1,91 @@
+"""Commands for any saved model: predict, evaluate, inspect; and the demonstration."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tabtext.cli.messages import print_json, print_metrics, say
+from tabtext.cli.options import AnyData, Json, ModelDirectory, PredictionsFile, Probabilities
+from tabtext.errors import ParameterError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["demo", "evaluate", "inspect", "predict"]
+
+
+def predict(
+    model: ModelDirectory,
+    data: AnyData,
+    out: PredictionsFile,
+    probabilities: Probabilities = False,
+) -> None:
+    """Write a prediction for every row of DATA, in its order."""
+    from tabtext.estimators import load
+    from tabtext.tables import write_table
+
+    estimator = load(model)
+    if not hasattr(estimator, "predict_table"):
+        raise ParameterError(
+            f"{model} holds a {type(estimator).__name__}, which predicts no target; "
+            "see tabtext lm generate and tabtext lm evaluate"
+        )
+    rows = _read(data, estimator)
+    predicted = estimator.predict_table(rows, probabilities=probabilities)
+    if data.is_dir():  # a row says which file it is about
+        predicted = predicted.add_column(0, "file", rows.column("file"))
+    write_table(predicted, out)
+    say(f"{predicted.num_rows:,} rows: {out}")
+
+
+def evaluate(model: ModelDirectory, data: AnyData, as_json: Json = False) -> None:
+    """Compare predictions with the target column that DATA holds.
+
+    A language model is judged by its perplexity.
+    """
+    from tabtext.estimators import load
+
+    estimator = load(model)
+    metrics = estimator.evaluate(_read(data, estimator))
+    if as_json:
+        print_json(metrics)
+    else:
+        print_metrics(metrics, title=str(data))
+
+
+def inspect(model: ModelDirectory, as_json: Json = False) -> None:
+    """Print a saved model's card: data, columns or tokens, training, metrics, versions."""
+    from tabtext.artifacts import read_config
+
+    config = read_config(model)
+    if as_json:
+        print_json(config, indent=2)
+        return
+    from tabtext.model_card import print_card
+
+    print_card(config)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Directory for models and report.")] = Path("runs/demo"),
+    rows: Annotated[
+        int | None, typer.Option(help="Use at most this many training rows.", min=1000)
+    ] = None,
+) -> None:
+    """Fit models on the flights and sentences that ship with tabtext, and write a report."""
+    from tabtext.demo import run_demo
+
+    run_demo(out, rows=rows)
+
+
+def _read(path: Path, estimator: Any) -> "pa.Table":
+    """The rows for a model, read as its own kind of estimator reads them."""
+    from tabtext.tables import read_table
+
+    if not hasattr(estimator, "text_columns"):
+        return read_table(path)
+    from tabtext.text.files import read_text_file
+
+    known = getattr(estimator, "feature_names_in_", ())
+    return read_text_file(path, columns=[str(name) for name in known])

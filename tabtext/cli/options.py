@@ -1,0 +1,134 @@
+"""Arguments and options that several commands have in common, with what their help says."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "AnyData",
+    "BatchSize",
+    "Device",
+    "Direction",
+    "Directions",
+    "DropoutScale",
+    "Epochs",
+    "Json",
+    "Language",
+    "LearningRate",
+    "MaxTime",
+    "ModelDirectory",
+    "OutModel",
+    "PredictionsFile",
+    "Probabilities",
+    "Quiet",
+    "Resume",
+    "Seed",
+    "Size",
+    "Sizes",
+    "TableFile",
+    "Task",
+    "TaskKind",
+    "TextColumns",
+    "TextData",
+    "TokenKind",
+    "Tokens",
+    "ValidTexts",
+]
+
+
+class Task(StrEnum):
+    """What is predicted; ``auto`` looks at the target column."""
+
+    AUTO = "auto"
+    CLASSIFICATION = "classification"
+    REGRESSION = "regression"
+
+
+class Size(StrEnum):
+    """Encoders by name; see ``tabtext.estimators.text_parameters.SIZES``."""
+
+    SMALL = "small"
+    MEDIUM = "medium"
+    LARGE = "large"
+
+
+class Direction(StrEnum):
+    """Which way texts are read; ``both`` trains a network for each."""
+
+    FORWARD = "forward"
+    BACKWARD = "backward"
+    BOTH = "both"
+
+
+class TokenKind(StrEnum):
+    """What texts are cut into."""
+
+    WORDS = "words"
+    BPE = "bpe"
+    UNIGRAM = "unigram"
+
+
+# -- what is read and written ----------------------------------------------------------------------
+
+TableFile = Annotated[Path, typer.Argument(help="CSV or Parquet file.", show_default=False)]
+TextData = Annotated[
+    Path,
+    typer.Argument(
+        help="CSV, Parquet, JSONL or .txt file, or a folder of .txt files.", show_default=False
+    ),
+]
+AnyData = Annotated[
+    Path,
+    typer.Argument(
+        help="CSV or Parquet file; for texts also JSONL, .txt or a folder of .txt files.",
+        show_default=False,
+    ),
+]
+ModelDirectory = Annotated[
+    Path, typer.Argument(help="Directory of a saved model.", show_default=False)
+]
+OutModel = Annotated[Path, typer.Option("--out", help="Directory for the model.")]
+PredictionsFile = Annotated[
+    Path, typer.Option("--out", help="CSV or Parquet file for the predictions.")
+]
+Probabilities = Annotated[
+    bool, typer.Option("--probabilities", help="One column per class, for a classifier.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+# -- any training ----------------------------------------------------------------------------------
+
+TaskKind = Annotated[Task, typer.Option("--task", help="Kind of target.")]
+Epochs = Annotated[int | None, typer.Option(help="Passes over the data.")]
+BatchSize = Annotated[int | None, typer.Option(help="Rows per step.")]
+LearningRate = Annotated[float | None, typer.Option(help="Peak learning rate.")]
+MaxTime = Annotated[
+    str | None, typer.Option(help="Training ends, annealed, within this: 90s, 10min, 2h.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run was.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
+
+# -- texts -----------------------------------------------------------------------------------------
+
+TextColumns = Annotated[
+    list[str] | None,
+    typer.Option("--text-column", help="Column to read; repeat for several. Default: all texts."),
+]
+ValidTexts = Annotated[
+    Path | None, typer.Option("--valid", help="Validation data; default: a random tenth of DATA.")
+]
+Sizes = Annotated[Size | None, typer.Option("--size", help="Size of the encoder; default: small.")]
+Directions = Annotated[Direction | None, typer.Option("--direction", help="Default: forward.")]
+Tokens = Annotated[
+    TokenKind | None, typer.Option("--tokens", help="What texts are cut into; default: words.")
+]
+Language = Annotated[
+    str | None, typer.Option(help="Whose rules cut texts into words; default: en, English.")
+]
+DropoutScale = Annotated[
+    float | None, typer.Option(help="What all dropout rates of the encoder are multiplied by.")
+]

@@ -1,0 +1,167 @@
+"""``tabtext sentiment``: a classifier or regressor of texts, from a file or a folder of texts."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tabtext.cli.messages import say
+from tabtext.cli.models import predict
+from tabtext.cli.options import (
+    BatchSize,
+    Device,
+    Directions,
+    DropoutScale,
+    Epochs,
+    Language,
+    LearningRate,
+    MaxTime,
+    ModelDirectory,
+    OutModel,
+    Quiet,
+    Resume,
+    Seed,
+    Sizes,
+    Task,
+    TaskKind,
+    TextColumns,
+    TextData,
+    Tokens,
+    ValidTexts,
+)
+from tabtext.cli.runs import checkpoints_beside, given, save_and_report
+from tabtext.cli.targets import guess_task
+from tabtext.errors import ParameterError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["explain", "fit", "predict"]
+
+
+def fit(
+    data: TextData,
+    out: OutModel,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="Column to predict; repeat it for several. Not for folders of classes."),
+    ] = None,
+    language_model: Annotated[
+        Path | None, typer.Option(help="Saved language model to start from.")
+    ] = None,
+    task: TaskKind = Task.AUTO,
+    text_column: TextColumns = None,
+    valid: ValidTexts = None,
+    weight: Annotated[str | None, typer.Option(help="Column with sample weights.")] = None,
+    balanced: Annotated[
+        bool, typer.Option("--balanced", help="Rare classes count as much as frequent ones.")
+    ] = False,
+    size: Sizes = None,
+    direction: Directions = None,
+    tokens: Tokens = None,
+    language: Language = None,
+    dropout_scale: DropoutScale = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    max_time: MaxTime = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    resume: Resume = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit a model on the labelled texts of DATA and save it.
+
+    DATA is a CSV, Parquet or JSONL file with the column TARGET, or a folder with a folder of .txt
+    files for each class, such as pos and neg. While it trains, checkpoints are kept in
+    OUT.checkpoints; Ctrl-C and SIGTERM save one too.
+    """
+    from tabtext.artifacts import require_destination
+    from tabtext.estimators.text import TextClassifier, TextRegressor
+    from tabtext.tables import require_columns
+
+    require_destination(out)  # before the work, not after it
+    if language_model is not None:
+        _refuse_with_language_model({"--size": size, "--tokens": tokens, "--language": language})
+    table = _read(data, text_column)
+    targets = target or _label_of_folder(data, table)
+    require_columns(table, targets)
+    if task is Task.AUTO:
+        task = guess_task(table, targets)
+        say(f"task: {task} (judged by the target; --task overrides)")
+    is_classification = task is Task.CLASSIFICATION
+    if balanced and not is_classification:
+        raise ParameterError("--balanced is for classes, and this target is a quantity")
+    model = (TextClassifier if is_classification else TextRegressor)(
+        language_model=language_model,
+        text_columns=text_column,
+        random_state=seed,
+        device=device,
+        verbose=0 if quiet else 1,
+    )
+    model.set_params(
+        **given(
+            class_weight="balanced" if balanced else None,
+            size=size,
+            direction=direction,
+            tokens=tokens,
+            language=language,
+            dropout_scale=dropout_scale,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            max_time=max_time,
+        )
+    )
+    with checkpoints_beside(out, "sentiment", "fit", resume=resume) as checkpoints:
+        model.fit(
+            table,
+            target=targets[0] if len(targets) == 1 else targets,
+            sample_weight=weight,
+            validation=None if valid is None else _read(valid, text_column),
+            checkpoints=checkpoints,
+            resume=resume,
+        )
+        save_and_report(model, out)
+
+
+def explain(
+    model: ModelDirectory,
+    text: Annotated[str, typer.Argument(help="The text to look at.", show_default=False)],
+) -> None:
+    """Show which words of TEXT speak for the prediction of MODEL, and which against it."""
+    raise NotImplementedError
+
+
+def _read(path: Path, text_columns: list[str] | None) -> "pa.Table":
+    """All columns of a file; of a folder the texts and their classes, not the names of files."""
+    from tabtext.text.files import FILE, read_text_file
+
+    table = read_text_file(path, columns=text_columns or ())
+    return table.drop_columns([FILE]) if path.is_dir() else table
+
+
+def _label_of_folder(path: Path, table: "pa.Table") -> list[str]:
+    """The column of classes that a folder's subfolders gave."""
+    from tabtext.text.files import LABEL
+
+    if path.is_dir():
+        if LABEL in table.column_names:
+            return [LABEL]
+        raise ParameterError(
+            f"{path} holds texts without classes; put them into a folder for each class, such as "
+            "pos and neg"
+        )
+    raise ParameterError(
+        f"name the column to predict with --target; {path} has {', '.join(table.column_names)}"
+    )
+
+
+def _refuse_with_language_model(options: dict[str, object]) -> None:
+    """Raise for options that would have no effect beside ``--language-model``."""
+    useless = [name for name, value in options.items() if value is not None]
+    if useless:
+        raise ParameterError(
+            f"{', '.join(useless)} cannot be chosen with --language-model, which brings its own "
+            "encoder and tokens; leave it out"
+        )

@@ -1,0 +1,60 @@
+"""Rows on their way through ``fit``: encoded for a network, with what became of the others."""
+
+from collections.abc import Sized
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["EncodedSample", "PreparedRows"]
+
+Features = TypeVar("Features", bound=Sized)
+"""What a network reads: ``tabular.encoding.Encoded``, ``text.documents.Documents``."""
+
+
+@dataclass(frozen=True)
+class EncodedSample(Generic[Features]):
+    """Rows as the network reads them, with what it should say.
+
+    Parameters
+    ----------
+    encoded : Encoded or Documents
+        The features.
+    codes : ndarray
+        ``target.encode`` of the rows, for the loss.
+    truth : ndarray
+        ``target.truth`` of the rows, for the metrics.
+    weight : ndarray of float32, shape (rows,), or None
+        How much each row counts.
+    """
+
+    encoded: Features
+    codes: NDArray[Any]
+    truth: NDArray[Any]
+    weight: NDArray[np.float32] | None
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+
+@dataclass(frozen=True)
+class PreparedRows(Generic[Features]):
+    """Encoded rows for the network, and what became of the others.
+
+    Parameters
+    ----------
+    train : EncodedSample
+        Rows to learn from.
+    valid : EncodedSample or None
+        Rows to choose the best epoch by.
+    counts : dict of str to int
+        How many rows came, went and stayed.
+    missing : dict of str to float
+        Share of missing values per column.
+    """
+
+    train: EncodedSample[Features]
+    valid: EncodedSample[Features] | None
+    counts: dict[str, int]
+    missing: dict[str, float]

@@ -1,0 +1,336 @@
+"""What every estimator with a target shares: the library's road, walked once per ``fit``.
+
+``fit`` reads and checks the input, drops rows without a target, sets validation rows aside, prunes
+outliers from the training rows where there are rules for it, learns the preprocessing, builds the
+network and trains it. Every step is a function of another module or a hook that the children fill;
+this one only calls them in order.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Generic, Literal, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from tabtext.errors import ParameterError
+from tabtext.estimators.card import missing_shares, row_counts
+from tabtext.estimators.checkpoints import resolve_checkpoints
+from tabtext.estimators.inputs import (
+    Sample,
+    combined,
+    drop_missing_targets,
+    read_labelled,
+    read_sample,
+    split_sample,
+)
+from tabtext.estimators.samples import EncodedSample, Features, PreparedRows
+from tabtext.estimators.saving import SavedEstimator
+from tabtext.estimators.training_parameters import TrainingParameters
+from tabtext.tabular.outliers import PruningReport
+from tabtext.training.callbacks import Callback
+from tabtext.training.checkpoint import Checkpoints
+from tabtext.training.losses import Loss, make_loss
+from tabtext.training.metrics import METRICS
+from tabtext.training.progress import ProgressBar
+from tabtext.training.targets import Target
+
+__all__ = ["SupervisedEstimator"]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features]):
+    """What classifiers and regressors do, whatever their rows are made of.
+
+    Parameters
+    ----------
+    missing_target : {"drop", "error"}
+        What to do with rows whose target is missing.
+    **training
+        All further parameters are those of ``TrainingParameters``.
+
+    Attributes
+    ----------
+    target_ : ClassificationTarget, MultilabelTarget or RegressionTarget
+        How targets become numbers and back.
+    target_names_ : list of str
+        The target columns.
+    pruning_ : PruningReport or None
+        Which rule removed how many training rows.
+    card_ : dict
+        What was given, done and reached; ``tabtext inspect`` prints it.
+    feature_names_in_ : ndarray of str
+        The columns of ``X`` at the fit.
+    n_features_in_ : int
+        How many those are.
+    """
+
+    missing_target: Literal["drop", "error"] = "drop"
+
+    # -- in what tables and texts differ -----------------------------------------------------
+
+    @abstractmethod
+    def _learn_features(self, sample: Sample) -> Features:
+        """Learn the preprocessing from training rows, and ``feature_names_in_``; encode them."""
+
+    @abstractmethod
+    def _features(self, data: Any) -> Features:
+        """Encode rows by the preprocessing of the fit."""
+
+    @abstractmethod
+    def _train(
+        self,
+        rows: PreparedRows[Features],
+        *,
+        callbacks: Sequence[Callback],
+        checkpoints: Checkpoints | None,
+        resume: bool,
+    ) -> None:
+        """Build and train the network; begin the card."""
+
+    @abstractmethod
+    def _raw_of(self, features: Features) -> Tensor:
+        """Raw outputs ``(rows, outputs)`` for encoded rows, on the CPU."""
+
+    def _as_input(self, data: Any) -> Any:
+        """What the readers of ``inputs`` understand."""
+        return data
+
+    def _prune(self, sample: Sample) -> tuple[Sample, PruningReport | None]:
+        """Remove outliers from the training rows."""
+        return sample, None
+
+    # -- in what classification and regression differ ----------------------------------------
+
+    @abstractmethod
+    def _fit_target(self, sample: Sample, train_sample: Sample) -> Target:
+        """Learn what the targets are, from all rows or from the training rows."""
+
+    @abstractmethod
+    def _loss_name(self) -> str:
+        """The loss, one of ``tabtext.training.losses.LOSSES``."""
+
+    @abstractmethod
+    def _loss_settings(self) -> dict[str, float]:
+        """The parameters of ``make_loss``."""
+
+    def _row_loss(self) -> Loss:
+        """The loss of every row."""
+        return make_loss(self._loss_name(), **self._loss_settings())
+
+    def _row_weights(self, codes: NDArray[Any]) -> NDArray[np.float32] | None:
+        """Weights of training rows that come on top of the caller's."""
+        del codes
+        return None
+
+    def _classes_of(self, sample: Sample) -> NDArray[np.int64] | None:
+        """Class of each row, by which a random split is stratified."""
+        del sample
+        return None
+
+    # -- fit ---------------------------------------------------------------------------------
+
+    def check_parameters(self) -> None:
+        """Raise ``ParameterError`` for what no later stage would notice before work begins."""
+        super().check_parameters()
+        if self.missing_target not in ("drop", "error"):
+            raise ParameterError(
+                f"missing_target={self.missing_target!r} is neither 'drop' nor 'error'"
+            )
+
+    def fit(
+        self,
+        X: Any,  # noqa: N803 - scikit-learn's name
+        y: Any = None,
+        *,
+        target: str | Sequence[str] | None = None,
+        sample_weight: Any = None,
+        validation: Any = None,
+        callbacks: Sequence[Callback] = (),
+        checkpoints: str | Path | Checkpoints | None = None,
+        resume: bool | str | Path = False,
+    ) -> Self:
+        """Learn preprocessing and network from labelled rows.
+
+        Parameters
+        ----------
+        X : DataFrame, Arrow table, 2-D array or path of a CSV or Parquet file
+            One row per example. Text estimators also take a list, array or Series of texts.
+        y : array, Series or DataFrame, optional
+            Targets, unless ``target`` names them.
+        target : str or sequence of str, optional
+            Target columns in ``X``.
+        sample_weight : array or column name, optional
+            Weight of each row of ``X``, finite and not negative.
+        validation : table with the target, or pair ``(X, y)``, optional
+            Rows to choose the best epoch by; default: a random ``validation_fraction`` of ``X``.
+        callbacks : sequence of Callback
+            What else watches the training, such as ``tabtext.training.CSVLogger``.
+        checkpoints : path or Checkpoints, optional
+            Directory in which the run saves itself every ten minutes, at the end of every epoch,
+            and on Ctrl-C or SIGTERM.
+        resume : bool or path
+            Go on from the newest of ``checkpoints``, in the middle of an epoch if need be; from the
+            start if there is none. A path stands for ``checkpoints=path, resume=True``.
+
+        Returns
+        -------
+        Self
+            The fitted estimator.
+
+        Raises
+        ------
+        DataError
+            If there is nothing to learn from: no rows, no usable column, no or one target value.
+        UnknownColumnError
+            If a named column is not in the table.
+        ColumnTypeError
+            If a column mixes types, or a target has an unusable type.
+        ParameterError
+            If an argument is outside the values it may take.
+        DivergenceError
+            If the loss becomes NaN or infinite.
+        SaveError
+            If ``checkpoints`` holds another run and ``resume`` is False.
+        TrainingInterrupted
+            If a signal ended training after a checkpoint was saved.
+        """
+        self.check_parameters()
+        started = perf_counter()
+        place, go_on = resolve_checkpoints(checkpoints, resume)
+        self._forget_fit()
+        rows = self._prepare(
+            X, y, target=target, sample_weight=sample_weight, validation=validation
+        )
+        shown = [ProgressBar()] if self.verbose > 0 else []
+        self._train(rows, callbacks=[*callbacks, *shown], checkpoints=place, resume=go_on)
+        self.card_ |= {
+            "rows": rows.counts,
+            "missing": rows.missing,
+            "pruning": None if self.pruning_ is None else self.pruning_.to_dict(),
+            "seconds": perf_counter() - started,
+        }
+        return self
+
+    def _prepare(
+        self,
+        X: Any,  # noqa: N803 - scikit-learn's name
+        y: Any,
+        *,
+        target: str | Sequence[str] | None,
+        sample_weight: Any,
+        validation: Any,
+    ) -> PreparedRows[Features]:
+        """Read and check the input, set validation rows aside, prune, learn the preprocessing."""
+        given = read_sample(self._as_input(X), y, target=target, sample_weight=sample_weight)
+        sample = drop_missing_targets(given, self.missing_target)
+        self.target_names_ = list(sample.targets)
+        rows, valid_sample = split_sample(
+            sample,
+            self._as_validation(validation),
+            fraction=self.validation_fraction,
+            classes=self._classes_of(sample),
+            missing_target=self.missing_target,
+            seed=self.random_state,
+        )
+        train_sample, self.pruning_ = self._prune(rows)
+        self.target_: Target = self._fit_target(sample, train_sample)
+        train = self._encode(train_sample, self._learn_features(train_sample))
+        self.n_features_in_ = len(self.feature_names_in_)
+        return PreparedRows(
+            train=replace(train, weight=combined(train.weight, self._row_weights(train.codes))),
+            valid=None if valid_sample is None else self._encode(valid_sample),
+            counts=row_counts(given, sample, rows, train_sample, valid_sample),
+            missing=missing_shares(train_sample.table.select(list(self.feature_names_in_))),
+        )
+
+    def _as_validation(self, validation: Any) -> Any:
+        """Validation rows as the readers of ``inputs`` understand them."""
+        if isinstance(validation, tuple) and len(validation) == 2:
+            return self._as_input(validation[0]), validation[1]
+        return validation
+
+    def _encode(self, sample: Sample, features: Features | None = None) -> EncodedSample[Features]:
+        """Rows as the network reads them."""
+        if features is None:
+            features = self._features(sample.table)
+        table = sample.target_table
+        codes = self.target_.encode(table)
+        return EncodedSample(features, codes, self.target_.truth(table), sample.weight)
+
+    # -- use ---------------------------------------------------------------------------------
+
+    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803 - scikit-learn's name
+        """Predict labels or quantities, in the units of the target.
+
+        Parameters
+        ----------
+        X : table of any kind, or path
+            Rows with the columns of the fit, in any order.
+
+        Returns
+        -------
+        ndarray of shape (rows,), or (rows, targets) for several targets
+
+        Raises
+        ------
+        UnknownColumnError, ColumnTypeError
+            If a column is not there, or has another type than at the fit.
+        """
+        raw = self._raw(X)  # first, because before the fit it says so
+        return self.target_.decode(raw)
+
+    def evaluate(
+        self,
+        X: Any,  # noqa: N803 - scikit-learn's name
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+    ) -> dict[str, float]:
+        """Compare predictions with known targets.
+
+        Parameters
+        ----------
+        X : table of any kind, or path
+            The features; with the target columns when ``y`` is None.
+        y : array, Series or DataFrame, optional
+            Targets.
+        sample_weight : array or column name, optional
+            How much each row counts.
+
+        Returns
+        -------
+        dict of str to float
+            Metric -> value. Rows without a target are left out.
+        """
+        sample = self._encode(self._labelled(X, y, sample_weight))
+        outputs = self.target_.outputs(self._raw_of(sample.encoded))
+        metrics = METRICS[self.target_.task]
+        return {m.name: m.function(sample.truth, outputs, sample.weight) for m in metrics}
+
+    # -- shared by what uses a fitted model --------------------------------------------------
+
+    def _labelled(self, data: Any, y: Any, sample_weight: Any) -> Sample:
+        """Rows to be judged on, under the names of the fit."""
+        check_is_fitted(self, "card_")
+        features = self.feature_names_in_.tolist()
+        given = self._as_input(data)
+        return read_labelled(given, y, sample_weight, targets=self.target_names_, features=features)
+
+    def _raw(self, data: Any) -> Tensor:
+        """Raw outputs of the network ``(rows, outputs)`` on the CPU."""
+        check_is_fitted(self, "card_")
+        return self._raw_of(self._features(self._as_input(data)))
+
+    def _table_of(self, raw: Tensor) -> pa.Table:
+        """Predictions as a table with the names of the targets."""
+        predicted = self.target_.decode(raw).reshape(len(raw), -1)
+        return pa.table(
+            {name: predicted[:, index] for index, name in enumerate(self.target_names_)}
+        )

@@ -1,0 +1,105 @@
+"""What a user can set of a tabular estimator, and the options of each stage that follow from it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tabtext.estimators.network import NetworkOptions
+from tabtext.estimators.training_parameters import TrainingParameters
+from tabtext.tabular.preprocessing import TabularPreprocessor
+
+__all__ = ["TabularParameters"]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class TabularParameters(TrainingParameters):
+    """The parameters that ``TabularClassifier`` and ``TabularRegressor`` share.
+
+    Parameters
+    ----------
+    roles : mapping of str to str, optional
+        Column -> ``"categorical"``, ``"continuous"``, ``"datetime"`` or ``"ignore"``, where the
+        inferred role is wrong.
+    exclude : sequence of str
+        Columns that the model must not see.
+    date_parts : bool or sequence of str
+        Parts that stand for dates: all of ``tabtext.tabular.dates.PARTS``, none, or these.
+    prune : sequence of str or Rule
+        Rules of ``tabtext.tabular.outliers`` for training rows; text such as ``"Sales > 0"`` keeps
+        the rows where it holds.
+    missing : {"median", "mean", "constant", "signal"}
+        What fills gaps in continuous columns; ``"constant"`` takes ``fill_value``, ``"signal"`` a
+        value outside the column's range.
+    fill_value : float
+        See ``missing``.
+    missing_indicators : bool
+        Add a 0/1 column for every continuous column with gaps in training.
+    scaling : {"standard", "robust", "quantile", "none"}
+        How continuous columns are scaled.
+    min_count : int
+        Categories with fewer training rows share the code of unseen ones.
+    hidden : sequence of int
+        Width of each hidden layer.
+    dropout : float
+        Share of each hidden layer's outputs set to zero in training.
+    embedding_widths : mapping of str to int, optional
+        Width of single columns' embeddings; the others follow ``embedding_width``.
+    embedding_dropout : float
+        Share of the embeddings' elements set to zero in training.
+    unseen_rate : float
+        Share of known categories that training replaces by "unseen", so that its vector is learned.
+    numeric_embedding : {"none", "piecewise_linear", "periodic"}
+        What continuous columns become: their scaled value, or a vector that lets the first layer
+        bend at bins or repeat in waves.
+    bins : {"tree", "quantile"}
+        Where piecewise-linear bins come from: a decision tree on the target per column, or
+        quantiles.
+    n_bins : int
+        Largest number of bins per column.
+    **training
+        All further parameters are those of ``TrainingParameters``.
+    """
+
+    roles: Mapping[str, str] | None = None
+    exclude: Sequence[str] = ()
+    date_parts: bool | Sequence[str] = True
+    prune: Sequence[Any] = ()
+    missing: Literal["median", "mean", "constant", "signal"] = "median"
+    fill_value: float = 0.0
+    missing_indicators: bool = True
+    scaling: Literal["standard", "robust", "quantile", "none"] = "standard"
+    min_count: int = 1
+    hidden: Sequence[int] = (512, 256)
+    dropout: float = 0.1
+    embedding_widths: Mapping[str, int] | None = None
+    embedding_dropout: float = 0.0
+    unseen_rate: float = 0.01
+    numeric_embedding: Literal["none", "piecewise_linear", "periodic"] = "piecewise_linear"
+    bins: Literal["tree", "quantile"] = "tree"
+    n_bins: int = 48
+
+    def new_preprocessor(self) -> TabularPreprocessor:
+        """An unfitted preprocessor."""
+        return TabularPreprocessor(
+            roles=self.roles,
+            exclude=tuple(self.exclude),
+            date_parts=self.date_parts,
+            missing=self.missing,
+            fill_value=self.fill_value,
+            missing_indicators=self.missing_indicators,
+            scaling=self.scaling,
+            min_count=self.min_count,
+        )
+
+    def network_options(self) -> NetworkOptions:
+        """The shape of the network."""
+        return NetworkOptions(
+            hidden=tuple(self.hidden),
+            dropout=self.dropout,
+            embedding_widths=self.embedding_widths,
+            embedding_dropout=self.embedding_dropout,
+            unseen_rate=self.unseen_rate,
+            numeric_embedding=self.numeric_embedding,
+            bins=self.bins,
+            n_bins=self.n_bins,
+        )

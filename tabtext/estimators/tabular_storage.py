@@ -1,0 +1,83 @@
+"""Fitted tabular estimators as artifact directories."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from tabtext.artifacts import read_tensors, read_weights, write_artifact, write_tensors
+from tabtext.estimators.plain_values import plain
+from tabtext.tabular.models import EntityEmbeddingMLP
+from tabtext.tabular.outliers import PruningReport
+from tabtext.tabular.preprocessing import TabularPreprocessor
+from tabtext.training.history import History
+from tabtext.training.targets import target_from_dict
+
+if TYPE_CHECKING:
+    from tabtext.estimators.tabular_base import TabularEstimator
+
+__all__ = ["fill", "save"]
+
+_PREPROCESSOR = "preprocessor"
+_SNAPSHOTS = "snapshots.safetensors"
+
+
+def save(estimator: "TabularEstimator", directory: Path) -> None:
+    """Write a fitted estimator; see ``SupervisedEstimator.save``."""
+    config = {
+        "estimator": type(estimator).__name__,
+        "parameters": estimator.get_params(deep=False),
+        "target_names": estimator.target_names_,
+        "target": estimator.target_.to_dict(),
+        "feature_names": estimator.feature_names_in_.tolist(),
+        "schema": estimator.schema_.to_dict(),
+        "model": estimator.model_.config(),
+        "history": estimator.history_.to_dict(),
+        "card": estimator.card_,
+    }
+    weights = estimator.model_.state_dict()
+    with write_artifact(directory, plain(config), weights) as temporary:
+        estimator.preprocessor_.save(temporary / _PREPROCESSOR)
+        if estimator.snapshots_:
+            write_tensors(temporary / _SNAPSHOTS, _numbered(estimator.snapshots_))
+
+
+def fill(estimator: "TabularEstimator", config: Mapping[str, Any], directory: Path) -> None:
+    """Give a new estimator what the fitted one had learned."""
+    weights = read_weights(directory)
+    preprocessor = TabularPreprocessor.load(directory / _PREPROCESSOR)
+    estimator.target_ = target_from_dict(config["target"])
+    estimator.target_names_ = list(config["target_names"])
+    estimator.preprocessor_ = preprocessor
+    estimator.schema_ = preprocessor.schema_
+    estimator.feature_names_in_ = np.asarray(config["feature_names"], dtype=object)
+    estimator.n_features_in_ = len(estimator.feature_names_in_)
+    estimator.history_ = History.from_dict(config["history"])
+    estimator.card_ = dict(config["card"])
+    pruning = config["card"]["pruning"]
+    estimator.pruning_ = None if pruning is None else PruningReport.from_dict(pruning)
+    snapshots = directory / _SNAPSHOTS
+    estimator.snapshots_ = _by_number(read_tensors(snapshots)) if snapshots.exists() else []
+    model = EntityEmbeddingMLP.from_config(config["model"])
+    model.load_state_dict(weights)
+    estimator.model_ = model.eval()
+    estimator.place_model()
+
+
+def _numbered(snapshots: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """All snapshots' tensors in one mapping: ``3/head.weight``."""
+    return {
+        f"{number}/{name}": tensor
+        for number, weights in enumerate(snapshots)
+        for name, tensor in weights.items()
+    }
+
+
+def _by_number(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+    found: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, _, rest = name.partition("/")
+        found.setdefault(int(number), {})[rest] = tensor
+    return [found[number] for number in sorted(found)]

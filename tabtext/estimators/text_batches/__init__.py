@@ -1,0 +1,1 @@
+"""Documents as batches for the trainer: a continuous stream, or bucketed rows."""

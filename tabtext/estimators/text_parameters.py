@@ -1,0 +1,120 @@
+"""What a user can set of the text estimators: tokens, encoder, direction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from tabtext.errors import ParameterError, did_you_mean
+from tabtext.estimators.training_parameters import TrainingParameters
+from tabtext.text.awd_lstm import EncoderOptions
+from tabtext.text.preprocessing import TextPreprocessor
+from tabtext.text.rules import TextRules
+from tabtext.text.subwords import SubwordTokenizer
+from tabtext.text.tokenization import Tokenizer, WordTokenizer
+
+__all__ = ["DIRECTIONS", "SIZES", "Direction", "TextParameters"]
+
+Direction = Literal["forward", "backward", "both"]
+TokenKind = Literal["words", "bpe", "unigram"]
+
+SIZES: dict[str, dict[str, int]] = {
+    "small": {"embedding_width": 128, "hidden_width": 256, "n_layers": 2},  # minutes on two cores
+    "medium": {"embedding_width": 200, "hidden_width": 600, "n_layers": 3},
+    "large": {"embedding_width": 400, "hidden_width": 1152, "n_layers": 3},  # ULMFiT's; for GPUs
+}
+"""Encoders by name."""
+
+DIRECTIONS: dict[str, tuple[str, ...]] = {
+    "forward": ("forward",),
+    "backward": ("backward",),
+    "both": ("forward", "backward"),
+}
+"""The networks that a direction stands for."""
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class TextParameters(TrainingParameters):
+    """The parameters that all text estimators share.
+
+    Parameters
+    ----------
+    text_columns : sequence of str, optional
+        The columns that are read, where there are several; default: every text column that is no
+        target. Texts of several columns follow each other, each behind ``xxfld`` and its number.
+    language : str
+        Code of the language whose spaCy tokenizer cuts the text into words.
+    rules : TextRules, optional
+        Which clean-ups run before and after the tokenizer; default: all of them.
+    tokens : {"words", "bpe", "unigram"}
+        Words and punctuation, or sub-words learned from the texts, for languages where words fail.
+    max_vocabulary : int
+        Largest number of tokens; the rarer ones become ``xxunk``.
+    min_frequency : int
+        Tokens that occur less often become ``xxunk``.
+    size : {"small", "medium", "large"}
+        Encoder: embedding 128, 2 layers of 256; 200, 3 of 600; 400, 3 of 1,152.
+    embedding_width, hidden_width, n_layers : int, optional
+        Where they should differ from ``size``.
+    cell : {"lstm", "gru", "irnn"}
+        The recurrent cell; ``"irnn"`` is a ReLU network that begins with the identity.
+    dropout_scale : float
+        What all dropout rates of the encoder are multiplied by.
+    direction : {"forward", "backward", "both"}
+        Read from the first word on, from the last one back, or both by a network of its own; then
+        their probabilities are averaged.
+    """
+
+    text_columns: Sequence[str] | None = None
+    language: str = "en"
+    rules: TextRules | None = None
+    tokens: TokenKind = "words"
+    max_vocabulary: int = 60_000
+    min_frequency: int = 3
+    size: Literal["small", "medium", "large"] = "small"
+    embedding_width: int | None = None
+    hidden_width: int | None = None
+    n_layers: int | None = None
+    cell: Literal["lstm", "gru", "irnn"] = "lstm"
+    dropout_scale: float = 1.0
+    direction: Direction = "forward"
+
+    def check_parameters(self) -> None:
+        """Raise ``ParameterError`` for what no later stage would notice before work begins."""
+        super().check_parameters()
+        _check_choice("size", self.size, tuple(SIZES))
+        _check_choice("tokens", self.tokens, get_args(TokenKind))
+        _check_choice("direction", self.direction, tuple(DIRECTIONS))
+        self.encoder_options()
+
+    def directions(self) -> tuple[str, ...]:
+        """The networks to train, by the direction in which they read."""
+        return DIRECTIONS[self.direction]
+
+    def new_preprocessor(self) -> TextPreprocessor:
+        """An unfitted preprocessor."""
+        tokenizer: Tokenizer
+        if self.tokens == "words":
+            rules = TextRules() if self.rules is None else self.rules
+            tokenizer = WordTokenizer(language=self.language, rules=rules)
+        else:
+            tokenizer = SubwordTokenizer(model=self.tokens, vocabulary_size=self.max_vocabulary)
+        return TextPreprocessor(
+            tokenizer=tokenizer, max_size=self.max_vocabulary, min_freq=self.min_frequency
+        )
+
+    def encoder_options(self) -> EncoderOptions:
+        """The encoder's shape and dropouts."""
+        own = {
+            name: getattr(self, name)
+            for name in ("embedding_width", "hidden_width", "n_layers")
+            if getattr(self, name) is not None
+        }
+        shape = EncoderOptions(**{**SIZES[self.size], **own})
+        return replace(shape, cell=self.cell, dropout_scale=self.dropout_scale)
+
+
+def _check_choice(name: str, value: object, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ParameterError(
+            f"{name}={value!r} is not one of {', '.join(known)}{did_you_mean(str(value), known)}"
+        )

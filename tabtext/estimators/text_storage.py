@@ -1,0 +1,118 @@
+"""Fitted language models and text estimators as artifact directories.
+
+config.json          parameters, target, shapes of the networks, histories, card
+preprocessor/        tokenizer and vocabulary, JSON
+weights.safetensors  the networks of all directions: forward/..., backward/...
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from tabtext.artifacts import read_weights, write_artifact
+from tabtext.errors import ArtifactError
+from tabtext.estimators.plain_values import plain
+from tabtext.text.classifier import TextClassifierNetwork
+from tabtext.text.language_model import LanguageModelNetwork
+from tabtext.text.preprocessing import TextPreprocessor
+from tabtext.training.history import History
+from tabtext.training.targets import target_from_dict
+
+if TYPE_CHECKING:
+    from tabtext.estimators.language_model import LanguageModel
+    from tabtext.estimators.text_base import TextEstimator
+
+__all__ = ["fill", "save"]
+
+_PREPROCESSOR = "preprocessor"
+
+
+def save(estimator: "LanguageModel | TextEstimator", directory: Path) -> None:
+    """Write a fitted text estimator; see ``SavedEstimator.save``."""
+    config = {
+        "estimator": type(estimator).__name__,
+        "parameters": _parameters(estimator),
+        "networks": {name: network.config() for name, network in estimator.networks_.items()},
+        "histories": {name: history.to_dict() for name, history in estimator.histories_.items()},
+        "card": estimator.card_,
+        **_of_the_target(estimator),
+    }
+    weights = {
+        f"{direction}/{name}": tensor
+        for direction, network in estimator.networks_.items()
+        for name, tensor in network.state_dict().items()
+    }
+    with write_artifact(directory, plain(config), weights) as temporary:
+        estimator.preprocessor_.save(temporary / _PREPROCESSOR)
+
+
+def fill(
+    estimator: "LanguageModel | TextEstimator", config: Mapping[str, Any], directory: Path
+) -> None:
+    """Give a new estimator what the fitted one had learned."""
+    kinds: dict[str, type[LanguageModelNetwork | TextClassifierNetwork]] = {
+        "LanguageModel": LanguageModelNetwork
+    }
+    kind = kinds.get(config["estimator"], TextClassifierNetwork)
+    preprocessor = TextPreprocessor.load(directory / _PREPROCESSOR)
+    weights = read_weights(directory)
+    networks: dict[str, Any] = {}
+    for direction, shape in config["networks"].items():
+        network = kind.from_config(shape)
+        _require_fit(network, len(preprocessor.vocabulary_), directory)
+        network.load_state_dict(_of_direction(weights, direction))
+        networks[direction] = network.eval()
+    estimator.preprocessor_ = preprocessor
+    estimator.networks_ = networks
+    estimator.histories_ = {
+        name: History.from_dict(history) for name, history in config["histories"].items()
+    }
+    if "target" in config:
+        estimator.target_ = target_from_dict(config["target"])
+        estimator.target_names_ = list(config["target_names"])
+        estimator.feature_names_in_ = np.asarray(config["feature_names"], dtype=object)
+        estimator.n_features_in_ = len(estimator.feature_names_in_)
+        estimator.pruning_ = None
+    estimator.card_ = dict(config["card"])
+    estimator.place_model()
+
+
+def _parameters(estimator: "LanguageModel | TextEstimator") -> dict[str, Any]:
+    """What was set; a language model's encoder is in the weights, and its path stays a path."""
+    parameters = dict(estimator.get_params(deep=False))
+    origin = parameters.get("language_model")
+    if origin is not None:
+        parameters["language_model"] = str(origin) if isinstance(origin, str | Path) else None
+    return parameters
+
+
+def _of_the_target(estimator: "LanguageModel | TextEstimator") -> dict[str, Any]:
+    if not hasattr(estimator, "target_"):
+        return {}
+    return {
+        "target_names": estimator.target_names_,
+        "target": estimator.target_.to_dict(),
+        "feature_names": estimator.feature_names_in_.tolist(),
+    }
+
+
+def _of_direction(weights: Mapping[str, Tensor], direction: str) -> dict[str, Tensor]:
+    prefix = f"{direction}/"
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in weights.items()
+        if name.startswith(prefix)
+    }
+
+
+def _require_fit(network: nn.Module, n_tokens: int, directory: Path) -> None:
+    """Refuse a vocabulary that is not the one the network was trained with."""
+    known = int(network.vocabulary_size)
+    if known != n_tokens:
+        raise ArtifactError(
+            f"the vocabulary in {directory / _PREPROCESSOR} has {n_tokens:,} tokens and the "
+            f"network was trained with {known:,}; they are of different models, restore a copy"
+        )

@@ -1,0 +1,305 @@
+"""Texts whose words are coloured by what they contribute: as HTML, and for the terminal.
+
+Tokens and their contributions go in. What comes out is text as people write it, in which blue words
+speak for something and orange ones against it, the more so the stronger the colour.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+from unicodedata import category
+
+import numpy as np
+import numpy.typing as npt
+
+from tabtext.errors import DataError
+from tabtext.plots.style import BLUE, INK, ORANGE
+from tabtext.text.restoration import restore
+from tabtext.text.special_tokens import CAPITALISED, FIELD, REPEATED, UPPER, WORD_REPEATED
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+__all__ = ["ColouredWord", "coloured_html", "coloured_text", "coloured_words"]
+
+Restore = Callable[[Sequence[str]], str]
+
+_STRONGEST = 0.6  # share of the colour at most: on more of it letters could not be read
+_WEAKEST = 0.05  # words with less than this share of the limit have no colour
+_LIMIT_QUANTILE = 0.98  # so that one word out of a hundred does not leave the others pale
+
+_ARGUMENTS = {UPPER: 0, CAPITALISED: 0, REPEATED: 1, WORD_REPEATED: 1}
+"""Marks that say how the next word is written -> numbers that stand between."""
+
+_LOOK_AHEAD = 40  # characters in which to find a word that is not where it should be
+
+
+@dataclass(frozen=True)
+class ColouredWord:
+    """A word as it is shown, with what all of its tokens contribute together.
+
+    Parameters
+    ----------
+    before : str
+        What stands between the word before and this one: nothing, a space or a new line.
+    text : str
+        The word; empty for what a reader does not see, such as the end of the text.
+    contribution : float
+        Sum over its tokens.
+    """
+
+    before: str
+    text: str
+    contribution: float
+
+
+def coloured_words(
+    tokens: Sequence[str], contributions: npt.ArrayLike, *, restore: Restore = restore
+) -> list[ColouredWord]:
+    """Put tokens together to words as people write them.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+        Of one document, marks such as ``xxmaj`` among them.
+    contributions : array of float, shape (n_tokens,)
+        What ``token_contributions`` returned.
+    restore : callable
+        The tokenizer's way from tokens back to text.
+
+    Returns
+    -------
+    list of ColouredWord
+        The contributions of a mark and of its word are added up, and none is left out: the sum over
+        all words is the sum over all tokens.
+
+    Raises
+    ------
+    DataError
+        If there are more or fewer contributions than tokens, or one is not finite.
+
+    Examples
+    --------
+    >>> tokens = ["xxbos", "xxmaj", "great", "fun", "xxrep", "3", "!", "xxeos"]
+    >>> words = coloured_words(tokens, [0.25, 0.5, 2, 1, 0, 0, 0.5, 0.25])
+    >>> [(word.before + word.text, word.contribution) for word in words]
+    [('', 0.25), ('Great', 2.5), (' fun', 1.0), ('!!!', 0.5), ('', 0.25)]
+    """
+    values = np.asarray(contributions, np.float64)
+    if values.shape != (len(tokens),):
+        raise DataError(
+            f"{len(tokens)} tokens and contributions of shape {values.shape}; give one for each"
+        )
+    if not np.isfinite(values).all():
+        raise DataError(f"contribution {int(np.argmin(np.isfinite(values)))} is not finite")
+    whole = restore(tokens)
+    words: list[ColouredWord] = []
+    written = 0
+    for begin, end in _units(tokens):
+        text = restore(tokens[begin:end])
+        place = _find(text, whole, written)
+        if place is None:  # not seen, or only together with its neighbours
+            words.append(ColouredWord("", "", float(values[begin:end].sum())))
+            continue
+        words.append(ColouredWord(whole[written:place], text, float(values[begin:end].sum())))
+        written = place + len(text)
+    if whole[written:]:
+        words.append(ColouredWord("", whole[written:], 0.0))
+    return words
+
+
+def coloured_html(
+    tokens: Sequence[str],
+    contributions: npt.ArrayLike,
+    *,
+    label: str = "",
+    limit: float | None = None,
+    restore: Restore = restore,
+) -> str:
+    """Return a text with coloured words as a piece of HTML that needs nothing else.
+
+    Words that speak for it are blue with a solid line below, those against it orange with a dashed
+    one; the number itself shows when the pointer rests on a word.
+
+    Parameters
+    ----------
+    tokens, contributions, restore
+        See ``coloured_words``.
+    label : str
+        What the words speak for, such as the name of a class.
+    limit : float, optional
+        The contribution that has the full colour; the same for several texts makes them comparable.
+        Default: that of nearly the strongest word.
+
+    Returns
+    -------
+    str
+        A ``<figure>``.
+
+    Raises
+    ------
+    DataError
+        If there are more or fewer contributions than tokens, or one is not finite.
+
+    Examples
+    --------
+    >>> page = coloured_html(["xxmaj", "good", "<", "bad"], [0, 1, 0, -1], label="positive")
+    >>> "Good</span> &lt; <span" in page, "speaks against positive" in page
+    (True, True)
+    """
+    words = coloured_words(tokens, contributions, restore=restore)
+    limit = _limit_of(words) if limit is None else limit
+    body = "".join(escape(_shown(word.before)) + _span(word, limit) for word in words)
+    samples = (
+        _span(ColouredWord("", text, sign * limit), limit)
+        for text, sign in zip(_legend(label), (1, -1), strict=True)
+    )
+    return (
+        f'<figure style="margin:0;color:{INK};background:#fff;print-color-adjust:exact;'
+        '-webkit-print-color-adjust:exact">'
+        '<p dir="auto" style="margin:0;line-height:1.9;white-space:pre-wrap;'
+        f'overflow-wrap:anywhere">{body}</p>'
+        '<figcaption style="margin-top:.6em;font-size:.85em;line-height:1.9;color:'
+        f'{INK}">{" &nbsp; ".join(samples)} &nbsp; {escape(_notes(words, limit))}</figcaption>'
+        "</figure>"
+    )
+
+
+def coloured_text(
+    tokens: Sequence[str],
+    contributions: npt.ArrayLike,
+    *,
+    label: str = "",
+    limit: float | None = None,
+    restore: Restore = restore,
+) -> "Text":
+    """Return a text with coloured words for ``rich.console.Console.print``.
+
+    Words that speak for it are on blue and bold, those against it on orange and underlined.
+
+    Parameters
+    ----------
+    tokens, contributions, label, limit, restore
+        See ``coloured_html``.
+
+    Returns
+    -------
+    rich.text.Text
+
+    Raises
+    ------
+    DataError
+        If there are more or fewer contributions than tokens, or one is not finite.
+
+    Examples
+    --------
+    >>> print(coloured_text(["xxmaj", "good", ",", "not", "bad"], [0, 1, 0, 0.5, -1]))
+    Good, not bad
+    <BLANKLINE>
+     raises the output   lowers the output  full colour from 1 on
+    """
+    from rich.text import Text
+
+    words = coloured_words(tokens, contributions, restore=restore)
+    limit = _limit_of(words) if limit is None else limit
+    text = Text()
+    for word in words:
+        text.append(_shown(word.before))
+        text.append(_shown(word.text), style=_style(word.contribution, limit))
+    text.append("\n\n")
+    for name, sign in zip(_legend(label), (1, -1), strict=True):
+        text.append(f" {_shown(name)} ", style=_style(sign * limit, limit))
+        text.append(" ")
+    text.append(_notes(words, limit))
+    return text
+
+
+# -- words -----------------------------------------------------------------------------------
+
+
+def _units(tokens: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Where each word begins and ends, the marks before it included."""
+    begin = 0
+    while begin < len(tokens):
+        end = begin
+        if tokens[begin] == FIELD:
+            end += 1
+        while end < len(tokens) and tokens[end] in _ARGUMENTS:
+            end += 1 + _ARGUMENTS[tokens[end]]
+        end = min(end + 1, len(tokens))
+        yield begin, end
+        begin = end
+
+
+def _find(text: str, whole: str, begin: int) -> int | None:
+    """Where a word stands: behind the space, or a little later if a word before was not found."""
+    if not text:
+        return None
+    next_word = begin
+    while next_word < len(whole) and whole[next_word].isspace():
+        next_word += 1
+    if whole.startswith(text, next_word):
+        return next_word
+    place = whole.find(text, begin, begin + _LOOK_AHEAD + len(text))
+    return None if place < 0 else place
+
+
+# -- colours and legend ----------------------------------------------------------------------
+
+
+def _limit_of(words: Sequence[ColouredWord]) -> float:
+    strengths = [abs(word.contribution) for word in words if word.text]
+    if not strengths:
+        return 1.0
+    return float(np.quantile(strengths, _LIMIT_QUANTILE, method="higher")) or 1.0
+
+
+def _colour(contribution: float, limit: float) -> str | None:
+    """Blue or orange mixed with white, or None for next to nothing."""
+    share = min(abs(contribution) / limit, 1.0)
+    if share < _WEAKEST:
+        return None
+    full = BLUE if contribution > 0 else ORANGE
+    parts = (int(full[place : place + 2], 16) for place in (1, 3, 5))
+    return "#" + "".join(f"{round(255 + (p - 255) * share * _STRONGEST):02x}" for p in parts)
+
+
+def _span(word: ColouredWord, limit: float) -> str:
+    text, colour = escape(_shown(word.text)), _colour(word.contribution, limit)
+    if colour is None or not text:
+        return text
+    line = f"solid {BLUE}" if word.contribution > 0 else f"dashed {ORANGE}"
+    return (
+        f'<span title="{word.contribution:+.3g}" style="background:{colour};'
+        f'border-bottom:2px {line};padding:0 .1em">{text}</span>'
+    )
+
+
+def _style(contribution: float, limit: float) -> str:
+    colour = _colour(contribution, limit)
+    if colour is None:
+        return ""
+    return f"{'bold' if contribution > 0 else 'underline'} {INK} on {colour}"
+
+
+def _legend(label: str) -> tuple[str, str]:
+    if not label:
+        return "raises the output", "lowers the output"
+    return f"speaks for {label}", f"speaks against {label}"
+
+
+def _notes(words: Sequence[ColouredWord], limit: float) -> str:
+    """What colours cannot say."""
+    unseen = sum(word.contribution for word in words if not word.text)
+    note = f"full colour from {limit:.3g} on"
+    if abs(unseen) < _WEAKEST * limit:
+        return note
+    return f"{note}; what is not shown, as the text's beginning and end, adds {unseen:+.3g}"
+
+
+def _shown(text: str) -> str:
+    """The text without control characters, which could steer the terminal."""
+    if text.isprintable():
+        return text
+    return "".join("\ufffd" if category(c) == "Cc" and c != "\n" else c for c in text)

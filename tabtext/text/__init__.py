@@ -1,0 +1,1 @@
+"""Text: tokens, vocabularies, recurrent encoders, language models and classifiers over them."""

@@ -1,0 +1,441 @@
+"""The AWD-LSTM encoder: what a language model knows of every place in a text.
+
+Token ids ``(rows, length)`` and a state go in; a vector for every token and the next state come
+out. The encoder remembers nothing from one pass to the next: whoever reads a text in pieces hands
+the state on.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from tabtext.errors import ColumnTypeError, ParameterError, did_you_mean
+from tabtext.text.dropout import dropout_mask, embed_words, locked_dropout
+from tabtext.text.recurrent import (
+    Cell,
+    Initialisation,
+    LayerState,
+    RecurrentLayer,
+    initialisation_of,
+)
+
+__all__ = ["AWDLSTM", "EncoderOptions", "EncoderOutput", "State"]
+
+State = tuple[LayerState, ...]
+"""What the encoder remembers, layer by layer; every tensor is ``(rows, width)``."""
+
+_EMBEDDING_BOUND = 0.1  # the paper's
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderOptions:
+    """The shape of an encoder, and how it is regularised.
+
+    The default rates are those of the fast.ai library for language models; their ratio suits most
+    texts, and ``dropout_scale`` is what to tune.
+
+    Parameters
+    ----------
+    cell : {"lstm", "gru", "irnn"}
+        See ``RecurrentLayer``.
+    embedding_width : int
+        Width of the word vectors, and of the last layer, so that a softmax can share them.
+    hidden_width : int
+        Units of every layer but the last.
+    n_layers : int
+        Number of layers. The defaults train in minutes on two cores; AWD-LSTM and ULMFiT have
+        400, 1,150 and 3.
+    embedding_dropout : float
+        Share of words whose vector is zero wherever they occur in a batch.
+    input_dropout : float
+        Share of the features of the word vectors that each row drops at all steps.
+    weight_drop : float
+        Share of the hidden-to-hidden weights that are dropped.
+    hidden_dropout : float
+        As ``input_dropout``, between layers.
+    output_dropout : float
+        As ``input_dropout``, behind the last layer.
+    dropout_scale : float
+        All five rates are multiplied by it.
+    activation_regularisation : float
+        Weight of the mean squared output, dropped features included (AR, alpha in the paper).
+    temporal_activation_regularisation : float
+        Weight of the mean squared change of the raw output from step to step (TAR, beta).
+    recurrent_initialisation : {"uniform", "orthogonal", "identity"}, optional
+        See ``RecurrentLayer``.
+
+    Raises
+    ------
+    ParameterError
+        If a value is outside those that it may take.
+
+    References
+    ----------
+    Merity, S., Keskar, N. S. and Socher, R. (2018), "Regularizing and Optimizing LSTM Language
+    Models", sections 2 and 4; Merity, S., McCann, B. and Socher, R. (2017), "Revisiting Activation
+    Regularization for Language RNNs".
+
+    Examples
+    --------
+    >>> options = EncoderOptions(hidden_width=600, dropout_scale=0.5)
+    >>> options.rates()["input_dropout"]
+    0.125
+    >>> EncoderOptions.from_dict(options.to_dict()) == options
+    True
+    """
+
+    cell: Cell = "lstm"
+    embedding_width: int = 128
+    hidden_width: int = 256
+    n_layers: int = 2
+    embedding_dropout: float = 0.02
+    input_dropout: float = 0.25
+    weight_drop: float = 0.2
+    hidden_dropout: float = 0.15
+    output_dropout: float = 0.1
+    dropout_scale: float = 1.0
+    activation_regularisation: float = 2.0
+    temporal_activation_regularisation: float = 1.0
+    recurrent_initialisation: Initialisation | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no encoder can be."""
+        for name in ("embedding_width", "hidden_width", "n_layers"):
+            if getattr(self, name) < 1:
+                raise ParameterError(f"{name} must be at least 1, however: {getattr(self, name)}")
+        for name in (
+            "dropout_scale",
+            "activation_regularisation",
+            "temporal_activation_regularisation",
+        ):
+            if not getattr(self, name) >= 0:
+                raise ParameterError(f"{name} must not be negative, however: {getattr(self, name)}")
+        for name, rate in self.rates().items():
+            if not 0 <= rate < 1:
+                raise ParameterError(
+                    f"{name} times dropout_scale must be in [0, 1), however: "
+                    f"{getattr(self, name)} times {self.dropout_scale}"
+                )
+        initialisation_of(self.cell, self.recurrent_initialisation)
+
+    def rates(self) -> dict[str, float]:
+        """Return the five dropout rates by name, scaled."""
+        return {
+            name: getattr(self, name) * self.dropout_scale
+            for name in (
+                "embedding_dropout",
+                "input_dropout",
+                "weight_drop",
+                "hidden_dropout",
+                "output_dropout",
+            )
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the options as values that JSON can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the options that ``to_dict`` described."""
+        known = [field.name for field in fields(cls)]
+        for name in values:
+            if name not in known:
+                raise ParameterError(
+                    f"{name!r} is no option of an encoder{did_you_mean(name, known)}; was it saved "
+                    "by a newer version?"
+                )
+        return cls(**values)
+
+
+class EncoderOutput(NamedTuple):
+    """What the encoder makes of tokens; the vectors are ``(rows, length, embedding_width)``."""
+
+    outputs: Tensor
+    """Of every token, features dropped in training."""
+    raw: Tensor
+    """The same before dropout."""
+    state: State
+    """After the last token."""
+
+
+class AWDLSTM(nn.Module):
+    """Word vectors and a stack of recurrent layers, with all dropouts of the AWD-LSTM.
+
+    **Shape**
+
+    - Input: token ids ``(rows, length)``, any integer dtype, and a state.
+    - Output: ``EncoderOutput``, vectors ``(rows, length, embedding_width)``. In memory they lie
+      time first, as layers compute: ``outputs.transpose(0, 1)`` is contiguous.
+
+    In training every pass draws its dropout masks anew, except within ``fixed_masks``.
+
+    Parameters
+    ----------
+    vocabulary_size : int
+        Number of tokens.
+    options : EncoderOptions, optional
+        Shape and regularisation.
+
+    Raises
+    ------
+    ParameterError
+        If there are no tokens.
+
+    References
+    ----------
+    Merity, S., Keskar, N. S. and Socher, R. (2018), "Regularizing and Optimizing LSTM Language
+    Models".
+
+    Examples
+    --------
+    >>> encoder = AWDLSTM(30, EncoderOptions(embedding_width=4, hidden_width=6))
+    >>> output = encoder(torch.tensor([[2, 9, 8], [2, 7, 3]]), encoder.initial_state(2))
+    >>> output.outputs.shape, [part.shape for part in output.state[0]]
+    (torch.Size([2, 3, 4]), [torch.Size([2, 6]), torch.Size([2, 6])])
+    """
+
+    def __init__(self, vocabulary_size: int, options: EncoderOptions | None = None) -> None:
+        super().__init__()
+        if vocabulary_size < 1:
+            raise ParameterError(f"vocabulary_size must be at least 1, however: {vocabulary_size}")
+        self.vocabulary_size = int(vocabulary_size)
+        self.options = options = EncoderOptions() if options is None else options
+        width, hidden, n_layers = options.embedding_width, options.hidden_width, options.n_layers
+        self.embedding = nn.Embedding(self.vocabulary_size, width)
+        self.layers = nn.ModuleList(
+            RecurrentLayer(
+                width if number == 0 else hidden,
+                width if number == n_layers - 1 else hidden,
+                cell=options.cell,
+                weight_drop=options.rates()["weight_drop"],
+                recurrent_initialisation=options.recurrent_initialisation,
+            )
+            for number in range(n_layers)
+        )
+        self._fixed_rows: int | None = None
+        self._fixed: _Masks | None = None
+        self._squares: list[_Squares] = []
+        nn.init.uniform_(self.embedding.weight, -_EMBEDDING_BOUND, _EMBEDDING_BOUND)
+
+    def initial_state(self, batch_size: int) -> State:
+        """Return the state before the first token: zeros."""
+        return tuple(layer.initial_state(batch_size) for layer in self._layers())
+
+    def forward(self, tokens: Tensor, state: State) -> EncoderOutput:
+        """Return the vectors of tokens, and the state after them.
+
+        Parameters
+        ----------
+        tokens : Tensor of shape (rows, length)
+            Token ids.
+        state : tuple of tuple of Tensor
+            ``initial_state``, or what the pass over the tokens before returned. To learn from this
+            pass alone, detach it.
+
+        Returns
+        -------
+        EncoderOutput
+
+        Raises
+        ------
+        ParameterError
+            If a token is outside the vocabulary (looked at on the CPU only), or shapes do not fit.
+        ColumnTypeError
+            If the tokens are no integers.
+        """
+        self._check(tokens, state)
+        masks = self._masks(len(tokens)) if self.training else _NO_MASKS
+        sequence = embed_words(
+            tokens.t().to(torch.int64),
+            self.embedding.weight,
+            word_mask=masks.words,
+            locked_mask=masks.inputs,
+        )
+        after: list[LayerState] = []
+        for number, layer in enumerate(self._layers()):
+            raw, layer_state = layer(sequence, state[number])
+            sequence = locked_dropout(raw, masks.behind[number] if masks.behind else None)
+            after.append(layer_state)
+        self._note_squares(sequence, raw)
+        return EncoderOutput(sequence.transpose(0, 1), raw.transpose(0, 1), tuple(after))
+
+    @contextmanager
+    def fixed_masks(self, batch_size: int) -> Iterator[None]:
+        """Keep one draw of all dropout masks over the forward passes within.
+
+        For texts that are read in chunks: dropout that changed on the way would be noise in what is
+        remembered. ``extra_loss`` then counts all of them.
+
+        Parameters
+        ----------
+        batch_size : int
+            Rows of the batch. A pass over fewer is one over the first of them.
+
+        Raises
+        ------
+        ParameterError
+            If masks are fixed already.
+        """
+        if self._fixed_rows is not None:
+            raise ParameterError("the masks are fixed already; leave the outer fixed_masks first")
+        with ExitStack() as stack:
+            for layer in self._layers():
+                stack.enter_context(layer.fixed_mask())
+            self._fixed_rows, self._squares = batch_size, []
+            try:
+                yield
+            finally:
+                self._fixed_rows = self._fixed = None
+
+    def extra_loss(self) -> Tensor | float:
+        """Return activation regularisation of the last pass in training, to be added to the loss.
+
+        Means are taken over all rows, steps and features. What was returned once is forgotten, with
+        the graph that it belongs to.
+
+        Returns
+        -------
+        Tensor or float
+            Scalar; 0.0 where there is nothing to add.
+        """
+        squares, self._squares = self._squares, []
+        alpha = self.options.activation_regularisation
+        beta = self.options.temporal_activation_regularisation
+        total: Tensor | float = 0.0
+        for weight, sums, counts in (
+            (alpha, [s.outputs for s in squares], sum(s.n_outputs for s in squares)),
+            (beta, [s.changes for s in squares], sum(s.n_changes for s in squares)),
+        ):
+            if weight and counts:
+                total = total + sum(sums) * (weight / counts)
+        return total
+
+    def layer_groups(self) -> list[nn.Module]:
+        """Return the embedding and the layers, from the input side on."""
+        return [self.embedding, *self.layers]
+
+    def config(self) -> dict[str, Any]:
+        """Return what ``from_config`` needs, ready for JSON."""
+        return {"vocabulary_size": self.vocabulary_size, "options": self.options.to_dict()}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Build an encoder of the same shape; its weights come with ``load_state_dict``."""
+        return cls(config["vocabulary_size"], EncoderOptions.from_dict(config["options"]))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # For copies and pickles: what belongs to a pass under way is no part of the encoder.
+        return {**self.__dict__, "_fixed_rows": None, "_fixed": None, "_squares": []}
+
+    def _layers(self) -> list[RecurrentLayer]:
+        return list(self.layers)  # type: ignore[arg-type]  # a ModuleList forgets of what
+
+    def _masks(self, n_rows: int) -> "_Masks":
+        """The masks of a training pass over so many rows."""
+        if self._fixed_rows is None:
+            return self._draw(n_rows)
+        if n_rows > self._fixed_rows:
+            raise ParameterError(
+                f"masks are fixed for {self._fixed_rows} rows, however: {n_rows=}; give "
+                "fixed_masks the rows of the whole batch"
+            )
+        if self._fixed is None:
+            self._fixed = self._draw(self._fixed_rows)
+        return self._fixed.first(n_rows)
+
+    def _draw(self, n_rows: int) -> "_Masks":
+        weight, rates = self.embedding.weight, self.options.rates()
+        width, hidden = self.options.embedding_width, self.options.hidden_width
+        widths = [hidden] * (self.options.n_layers - 1) + [width]
+        names = ["hidden_dropout"] * (self.options.n_layers - 1) + ["output_dropout"]
+        return _Masks(
+            words=dropout_mask((self.vocabulary_size,), rates["embedding_dropout"], like=weight),
+            inputs=dropout_mask((n_rows, width), rates["input_dropout"], like=weight),
+            behind=tuple(
+                dropout_mask((n_rows, width), rates[name], like=weight)
+                for width, name in zip(widths, names, strict=True)
+            ),
+        )
+
+    def _note_squares(self, outputs: Tensor, raw: Tensor) -> None:
+        """Keep what activation regularisation needs of this pass."""
+        if self._fixed_rows is None:
+            self._squares = []
+        options = self.options
+        wanted = options.activation_regularisation or options.temporal_activation_regularisation
+        if not (wanted and self.training and torch.is_grad_enabled()):
+            return
+        changes = raw[1:].float() - raw[:-1].float()
+        self._squares.append(
+            _Squares(
+                outputs=outputs.float().square().sum(),
+                n_outputs=outputs.numel(),
+                changes=changes.square().sum(),
+                n_changes=changes.numel(),
+            )
+        )
+
+    def _check(self, tokens: Tensor, state: State) -> None:
+        if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool:
+            raise ColumnTypeError(f"tokens must be integers, however: {tokens.dtype=}")
+        if tokens.ndim != 2 or tokens.shape[1] < 1:
+            raise ParameterError(
+                "tokens must have the shape (rows, length), with at least one step, however: "
+                f"{tuple(tokens.shape)}"
+            )
+        if torch.compiler.is_compiling():
+            return
+        expected = [[(len(tokens), layer.width)] * layer.n_states for layer in self._layers()]
+        given = [[tuple(part.shape) for part in layer] for layer in state]
+        if given != expected:
+            raise ParameterError(
+                f"the state has the shapes {given}, and a batch of {len(tokens)} rows needs "
+                f"{expected}; begin with initial_state({len(tokens)})"
+            )
+        if tokens.device.type == "cpu" and tokens.numel():  # elsewhere it would have to be awaited
+            _check_range(tokens, self.vocabulary_size)
+
+
+@dataclass(frozen=True)
+class _Masks:
+    """The dropout masks of a pass, but for those of weights; None drops nothing."""
+
+    words: Tensor | None = None  # (vocabulary,)
+    inputs: Tensor | None = None  # (rows, embedding_width)
+    behind: tuple[Tensor | None, ...] = ()  # of each layer: (rows, width)
+
+    def first(self, n_rows: int) -> "_Masks":
+        """The masks of the first rows."""
+        behind = tuple(mask if mask is None else mask[:n_rows] for mask in self.behind)
+        return _Masks(
+            self.words, self.inputs if self.inputs is None else self.inputs[:n_rows], behind
+        )
+
+
+_NO_MASKS = _Masks()
+
+
+@dataclass(frozen=True)
+class _Squares:
+    """Sums of squares of a pass: of dropped outputs, and of changes of raw ones."""
+
+    outputs: Tensor
+    n_outputs: int
+    changes: Tensor
+    n_changes: int
+
+
+def _check_range(tokens: Tensor, vocabulary_size: int) -> None:
+    low, high = (int(bound) for bound in tokens.aminmax())
+    if low >= 0 and high < vocabulary_size:
+        return
+    row, place = ((tokens < 0) | (tokens >= vocabulary_size)).nonzero()[0].tolist()
+    raise ParameterError(
+        f"token {int(tokens[row, place])} (row {row}, place {place}) is outside the vocabulary of "
+        f"{vocabulary_size} tokens; encode texts with the vocabulary that the model was built for"
+    )

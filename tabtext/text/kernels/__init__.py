@@ -1,0 +1,1 @@
+"""The numba loops over text; each module says what its loop means in plain Python."""

@@ -1,0 +1,178 @@
+"""``tabtext lm``: train, fine-tune, evaluate, generate."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import tabtext
+from tabtext.errors import SaveError
+from tests.cli.conftest import FAST, run, run_well
+
+
+def test_a_trained_language_model_is_saved_and_its_perplexity_printed(texts: Path) -> None:
+    done = run_well("lm", "train", texts / "products.csv", "--out", texts / "printed", *FAST)
+
+    assert "perplexity" in done.stdout
+    assert type(tabtext.load(texts / "printed")).__name__ == "LanguageModel"
+    assert not (texts / "printed.checkpoints").exists()
+
+
+def test_options_reach_the_language_model(texts: Path) -> None:
+    run_well(
+        "lm", "train", texts / "reviews.csv", "--out", texts / "options", *FAST,
+        "--text-column", "text", "--valid", texts / "reviews.jsonl", "--direction", "backward",
+        "--tokens", "words", "--language", "de", "--max-vocabulary", 200, "--softmax", "full",
+        "--dropout-scale", 0.5, "--batch-size", 8, "--learning-rate", 0.001, "--seed", 3,
+        "--max-time", "1h", "--size", "small",
+    )  # fmt: skip
+
+    model = tabtext.load(texts / "options")
+    assert list(model.networks_) == ["backward"]
+    assert len(model.preprocessor_.vocabulary_) <= 200
+    assert model.card_["rows"]["valid"] == 240
+    chosen = ("text_columns", "language", "dropout_scale", "batch_size", "learning_rate")
+    assert [model.get_params()[name] for name in chosen] == [["text"], "de", 0.5, 8, 0.001]
+    assert model.random_state == 3
+
+
+@pytest.mark.parametrize("name", ["reviews.parquet", "reviews.jsonl"])
+def test_evaluate_gives_the_same_for_every_kind_of_file(texts: Path, name: str) -> None:
+    of_csv, of_other = (
+        json.loads(run_well("lm", "evaluate", texts / "lm", texts / file, "--json").stdout)
+        for file in ("reviews.csv", name)
+    )
+
+    assert of_csv == of_other
+    expected = tabtext.load(texts / "lm").perplexity(pd.read_csv(texts / "reviews.csv")["text"])
+    assert of_csv["perplexity"] == pytest.approx(expected)
+
+
+def test_a_folder_of_texts_is_evaluated(texts: Path) -> None:
+    in_folder, in_file = (
+        json.loads(run_well("lm", "evaluate", texts / "lm", texts / data, "--json").stdout)
+        for data in ("reviews", "reviews.csv")
+    )
+
+    # Another order of the texts, and another order of the sum.
+    assert in_folder["perplexity"] == pytest.approx(in_file["perplexity"])
+
+
+def test_evaluate_of_any_model_knows_language_models(texts: Path) -> None:
+    done = run_well("evaluate", texts / "lm", texts / "reviews.csv")
+
+    assert "perplexity" in done.stdout
+
+
+def test_fine_tuning_makes_a_new_model_and_leaves_the_old_one(texts: Path) -> None:
+    before = (texts / "lm" / "weights.safetensors").read_bytes()
+
+    run_well(
+        "lm", "fine-tune", texts / "lm", texts / "reviews.csv", "--out", texts / "tuned", *FAST,
+        "--text-column", "text",
+    )  # fmt: skip
+
+    assert (texts / "lm" / "weights.safetensors").read_bytes() == before
+    tuned = tabtext.load(texts / "tuned")
+    assert "movie" in tuned.preprocessor_.vocabulary_  # the vocabulary is that of the new texts
+    assert not (texts / "tuned.checkpoints").exists()
+
+
+def test_generate_prints_as_many_texts_as_asked_for(texts: Path) -> None:
+    command = ["lm", "generate", texts / "lm", "--prompt", "The camera", "--n", 3, "--length", 8]
+
+    printed = run_well(*command).stdout
+    as_json = json.loads(run_well(*command, "--json").stdout)
+
+    assert len(as_json) == 3
+    assert all(text.startswith("The camera") for text in as_json)
+    assert printed == "\n\n".join(as_json) + "\n"
+
+
+def test_another_seed_generates_another_text(texts: Path) -> None:
+    command = ["lm", "generate", texts / "lm", "--length", 30, "--seed"]
+
+    first, again, other = (run_well(*command, seed).stdout for seed in (1, 1, 2))
+
+    assert first == again != other
+
+
+def test_beams_generate_without_drawing(texts: Path) -> None:
+    command = ["lm", "generate", texts / "lm", "--length", 5, "--beams", 3, "--seed"]
+
+    assert run_well(*command, 1).stdout == run_well(*command, 2).stdout
+
+
+def test_a_model_of_another_kind_is_refused(texts: Path) -> None:
+    done = run("lm", "generate", texts / "model")
+
+    assert "holds a TextClassifier, not a LanguageModel" in str(done.exception)
+
+
+def test_an_occupied_destination_is_refused_before_training(texts: Path) -> None:
+    for command in (["train"], ["fine-tune", texts / "lm"]):
+        done = run("lm", *command, texts / "products.csv", "--out", texts / "reviews.csv")
+
+        assert isinstance(done.exception, SaveError)
+        assert "is a file; choose another place" in str(done.exception)
+
+
+def test_a_language_model_predicts_no_target(texts: Path) -> None:
+    done = run("predict", texts / "lm", texts / "reviews.csv", "--out", texts / "none.csv")
+
+    assert "predicts no target; see tabtext lm generate" in str(done.exception)
+    assert not (texts / "none.csv").exists()
+
+
+def test_inspect_prints_the_card_of_a_language_model(texts: Path) -> None:
+    printed = run_well("inspect", texts / "lm").stdout
+
+    for part in ("LanguageModel", "vocabulary", "train", "perplexity", "torch"):
+        assert part in printed
+
+
+def test_missing_texts_are_counted_and_said(texts: Path) -> None:
+    frame = pd.read_csv(texts / "products.csv")
+    frame.loc[[3, 5], "text"] = None
+    frame.to_parquet(texts / "gaps.parquet")
+    command = ["lm", "train", texts / "gaps.parquet", "--out", texts / "with_gaps", *FAST]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "tabtext", *map(str, command)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("warning")]
+    assert "2" in line
+    assert "missing" in line
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_goes_on_where_it_was(texts: Path) -> None:
+    command = [
+        sys.executable, "-m", "tabtext", "lm", "train", str(texts / "products.csv"),
+        "--out", str(texts / "interrupted"), "--epochs", "2000",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    lines = [process.stderr.readline()]
+    while not lines[-1].startswith("epoch 2/"):
+        assert lines[-1], lines
+        lines.append(process.stderr.readline())
+
+    process.send_signal(signal.SIGTERM)
+    message = process.communicate()[1]
+
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "tabtext lm train --resume" in message
+    run_well(*command[3:], "--resume", "--max-time", "0.001s", "--quiet")
+    history = tabtext.load(texts / "interrupted").history_
+    assert history.stopped is not None
+    assert len(history.epochs) >= 2  # a new run would have ended in its first
+    assert not (texts / "interrupted.checkpoints").exists()

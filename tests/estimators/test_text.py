@@ -1,0 +1,344 @@
+"""Text classifiers and regressors as a user meets them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+
+import tabtext
+from tabtext.datasets import load_snippets
+from tabtext.errors import (
+    ColumnTypeError,
+    DataError,
+    ParameterError,
+    TabTextWarning,
+    UnknownColumnError,
+)
+from tabtext.estimators import LanguageModel, TextClassifier, TextRegressor
+
+TINY = {"embedding_width": 16, "hidden_width": 24, "verbose": 0, "batch_size": 16}
+
+
+@pytest.fixture(scope="module")
+def movies() -> pd.DataFrame:
+    """Sentences whose sentiment one of two words gives away."""
+    frame = load_snippets("movies").head(500)
+    positive = frame["rating"] > 0
+    text = frame["text"] + np.where(positive, " Wonderful .", " Dreadful .")
+    return pd.DataFrame({"text": text, "label": np.where(positive, "pos", "neg")})
+
+
+@pytest.fixture(scope="module")
+def language_model(movies: pd.DataFrame) -> LanguageModel:
+    return LanguageModel(epochs=2, direction="both", **TINY).fit(movies["text"])
+
+
+@pytest.fixture(scope="module")
+def classifier(movies: pd.DataFrame) -> TextClassifier:
+    return TextClassifier(epochs=6, learning_rate=1e-2, **TINY).fit(movies["text"], movies["label"])
+
+
+def test_a_classifier_learns_what_a_word_gives_away(
+    classifier: TextClassifier, movies: pd.DataFrame
+) -> None:
+    assert classifier.score(movies["text"], movies["label"]) > 0.95
+    assert classifier.classes_.tolist() == ["neg", "pos"]
+    probabilities = classifier.predict_proba(movies["text"][:5])
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+
+
+def test_predictions_do_not_depend_on_the_batch(
+    classifier: TextClassifier, movies: pd.DataFrame
+) -> None:
+    texts = ["", "Wonderful .", *movies["text"][:40], "word " * 3000, "?"]
+
+    together = classifier.predict_proba(texts)
+    alone = np.concatenate([classifier.predict_proba([text]) for text in texts])
+    backwards = classifier.predict_proba(texts[::-1])[::-1]
+
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    np.testing.assert_allclose(together, backwards, atol=1e-6)
+
+
+def test_several_texts_get_several_answers(classifier: TextClassifier) -> None:
+    assert classifier.predict(["a", "b"]).shape == (2,)
+    assert classifier.predict(["a"]).shape == (1,)
+    assert classifier.predict([]).shape == (0,)
+
+
+def test_a_language_model_gives_tokens_and_encoder(
+    language_model: LanguageModel, movies: pd.DataFrame
+) -> None:
+    model = TextClassifier(language_model=language_model, epochs=4, verbose=0, batch_size=16)
+    model.fit(movies["text"], movies["label"])
+
+    assert model.preprocessor_.vocabulary_.tokens == language_model.preprocessor_.vocabulary_.tokens
+    assert [phase["freeze_to"] for phase in model.card_["recipe"]["phases"]] == [3, 2, 1, 0]
+    assert model.score(movies["text"], movies["label"]) > 0.8
+
+
+def test_a_frozen_encoder_keeps_the_language_models_weights(
+    language_model: LanguageModel, movies: pd.DataFrame
+) -> None:
+    import torch
+
+    head_only = {"phases": (tabtext.training.Phase(epochs=1, freeze_to=-1),)}
+    model = TextClassifier(
+        language_model=language_model, training=head_only, averaging=None, verbose=0
+    )
+    model.fit(movies["text"], movies["label"])
+
+    before = language_model.networks_["forward"].encoder.state_dict()
+    for name, tensor in model.networks_["forward"].encoder.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
+def test_both_directions_are_averaged(
+    language_model: LanguageModel, movies: pd.DataFrame, tmp_path: Path
+) -> None:
+    model = TextClassifier(
+        language_model=language_model, direction="both", epochs=2, verbose=0, batch_size=16
+    ).fit(movies["text"], movies["label"])
+    model.save(tmp_path / "both")
+    loaded = tabtext.load(tmp_path / "both")
+
+    assert list(loaded.networks_) == ["forward", "backward"]
+    whole = model.predict_proba(movies["text"][:9])
+    parts = []
+    for direction in ("forward", "backward"):
+        loaded.networks_ = {direction: model.networks_[direction]}
+        parts.append(loaded.predict_proba(movies["text"][:9]))
+    np.testing.assert_allclose(whole, np.mean(parts, axis=0), atol=1e-7)
+
+
+def test_a_missing_direction_is_refused(movies: pd.DataFrame) -> None:
+    forward = LanguageModel(epochs=1, **TINY).fit(movies["text"])
+
+    with pytest.raises(ParameterError, match="backward"):
+        TextClassifier(language_model=forward, direction="both", verbose=0).fit(
+            movies["text"], movies["label"]
+        )
+
+
+def test_a_saved_classifier_predicts_the_same(
+    classifier: TextClassifier, movies: pd.DataFrame, tmp_path: Path
+) -> None:
+    classifier.save(tmp_path / "model")
+
+    loaded = TextClassifier.load(tmp_path / "model")
+
+    np.testing.assert_array_equal(
+        loaded.predict_proba(movies["text"]), classifier.predict_proba(movies["text"])
+    )
+    assert not list((tmp_path / "model").rglob("*.pkl"))
+
+
+def test_several_columns_are_read_in_their_order(movies: pd.DataFrame) -> None:
+    table = pd.DataFrame({"title": ["A film"] * len(movies), "body": movies["text"]})
+    table["label"] = movies["label"]
+    model = TextClassifier(epochs=1, **TINY).fit(table, target="label")
+
+    assert model.feature_names_in_.tolist() == ["title", "body"]
+    tokens = model.preprocessor_.vocabulary_.tokens_of(model._features(table.head(1))[0])
+    assert tokens.count("xxfld") == 2
+    shuffled = table[["label", "body", "title"]]
+    np.testing.assert_array_equal(model.predict_proba(shuffled), model.predict_proba(table))
+
+
+def test_several_labels_may_hold_at_once(movies: pd.DataFrame) -> None:
+    labels = pd.DataFrame(
+        {"good": movies["label"] == "pos", "long": movies["text"].str.len() > 100}
+    )
+
+    model = TextClassifier(epochs=2, **TINY).fit(movies["text"], labels)
+
+    assert model.predict_proba(movies["text"][:7]).shape == (7, 2)
+    assert model.target_names_ == ["good", "long"]
+
+
+def test_class_weights_move_the_predictions(movies: pd.DataFrame) -> None:
+    settings = {"epochs": 2, **TINY}
+    plain = TextClassifier(**settings).fit(movies["text"], movies["label"])
+    weighted = TextClassifier(class_weight={"pos": 20.0, "neg": 1.0}, **settings)
+    weighted.fit(movies["text"], movies["label"])
+
+    share = [np.mean(m.predict(movies["text"]) == "pos") for m in (plain, weighted)]
+    assert share[1] > share[0]
+
+
+def test_a_regressor_predicts_ratings(movies: pd.DataFrame, tmp_path: Path) -> None:
+    ratings = np.where(movies["label"] == "pos", 3.0, -2.0)
+    model = TextRegressor(epochs=6, learning_rate=1e-2, **TINY).fit(movies["text"], ratings)
+    model.save(tmp_path / "ratings")
+
+    assert model.score(movies["text"], ratings) > 0.6
+    np.testing.assert_array_equal(
+        tabtext.load(tmp_path / "ratings").predict(movies["text"][:5]),
+        model.predict(movies["text"][:5]),
+    )
+
+
+def test_kinds_of_tables_give_the_same_predictions(
+    movies: pd.DataFrame, tmp_path: Path
+) -> None:
+    model = TextClassifier(epochs=1, **TINY).fit(movies, target="label")
+    movies.to_parquet(tmp_path / "movies.parquet")
+    movies.to_json(tmp_path / "movies.jsonl", orient="records", lines=True)
+    expected = model.predict_proba(movies["text"])
+
+    for kind in (
+        movies,
+        pl.from_pandas(movies),
+        pa.Table.from_pandas(movies),
+        movies["text"].tolist(),
+        tmp_path / "movies.parquet",
+        tmp_path / "movies.jsonl",
+    ):
+        np.testing.assert_array_equal(model.predict_proba(kind), expected)
+
+
+def test_folders_of_files_are_read_with_their_labels(movies: pd.DataFrame, tmp_path: Path) -> None:
+    for row, (text, label) in enumerate(movies.head(60).itertuples(index=False)):
+        (tmp_path / label).mkdir(exist_ok=True)
+        (tmp_path / label / f"{row:03}.txt").write_text(text)
+
+    model = TextClassifier(epochs=1, **TINY).fit(tmp_path, target="label")
+
+    assert model.classes_.tolist() == ["neg", "pos"]
+    assert len(model.predict(tmp_path)) == 60
+
+
+def test_scikit_learn_tools_work_and_keep_the_language_model(
+    language_model: LanguageModel, movies: pd.DataFrame
+) -> None:
+    model = TextClassifier(language_model=language_model, epochs=1, verbose=0)
+
+    assert clone(model).language_model is language_model
+    scores = cross_val_score(model, movies["text"][:150], movies["label"][:150], cv=2)
+    assert np.isfinite(scores).all()
+    search = GridSearchCV(TextClassifier(**TINY), {"epochs": [1, 2]}, cv=2)
+    search.fit(movies["text"][:100].to_numpy(), movies["label"][:100].to_numpy())
+    assert search.best_params_["epochs"] in (1, 2)
+
+
+def test_two_fits_with_one_seed_are_equal(movies: pd.DataFrame) -> None:
+    first, second = (
+        TextClassifier(epochs=1, **TINY).fit(movies["text"], movies["label"]) for _ in range(2)
+    )
+
+    np.testing.assert_array_equal(
+        first.predict_proba(movies["text"]), second.predict_proba(movies["text"])
+    )
+
+
+def test_an_interrupted_fit_is_taken_up_bit_for_bit(movies: pd.DataFrame, tmp_path: Path) -> None:
+    class Stop(tabtext.training.Callback):
+        def step_ended(self, run: object) -> None:
+            if run.step == 40:
+                raise KeyboardInterrupt
+
+    whole = TextClassifier(epochs=2, **TINY).fit(movies["text"], movies["label"])
+    again = TextClassifier(epochs=2, **TINY)
+    checkpoints = tabtext.training.Checkpoints(tmp_path / "checkpoints", every_steps=7)
+    with pytest.raises(KeyboardInterrupt):
+        again.fit(movies["text"], movies["label"], callbacks=[Stop()], checkpoints=checkpoints)
+    again.fit(movies["text"], movies["label"], resume=tmp_path / "checkpoints")
+
+    np.testing.assert_array_equal(
+        whole.predict_proba(movies["text"]), again.predict_proba(movies["text"])
+    )
+
+
+def test_explanations_name_every_token(classifier: TextClassifier) -> None:
+    for method in ("gradient", "occlusion"):
+        told = classifier.explain("A Wonderful film", method=method)
+
+        assert told["token"].tolist()[:2] == ["xxbos", "xxmaj"]
+        assert "wonderful" in told["token"].tolist()
+        assert np.isfinite(told["contribution"]).all()
+
+
+def test_the_telling_word_contributes_most(classifier: TextClassifier) -> None:
+    told = classifier.explain("It is a Wonderful film", label="pos", method="occlusion")
+
+    assert told.loc[told["contribution"].idxmax(), "token"] == "wonderful"
+
+
+# -- bad input -------------------------------------------------------------------------------------
+
+
+def test_one_class_is_refused(movies: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match="two classes"):
+        TextClassifier(epochs=1, **TINY).fit(movies["text"], ["pos"] * len(movies))
+
+
+def test_labels_that_were_not_there_at_the_fit_are_refused(
+    classifier: TextClassifier, movies: pd.DataFrame
+) -> None:
+    with pytest.raises(DataError, match="neutral"):
+        classifier.evaluate(movies["text"][:3], ["pos", "neutral", "neg"])
+
+
+def test_missing_texts_are_read_as_empty_and_said(
+    classifier: TextClassifier, movies: pd.DataFrame
+) -> None:
+    with pytest.warns(TabTextWarning, match="1"):
+        found = classifier.predict_proba(["Wonderful .", None])
+
+    np.testing.assert_allclose(found[1], classifier.predict_proba([""])[0], atol=1e-7)
+
+
+def test_only_unknown_words_get_an_answer(classifier: TextClassifier) -> None:
+    assert np.isfinite(classifier.predict_proba(["qwzx vbnm", "日本語", "🙂🙂"])).all()
+
+
+def test_a_megabyte_in_one_row_is_read(classifier: TextClassifier) -> None:
+    assert np.isfinite(classifier.predict_proba(["wonderful film " * 70_000])).all()
+
+
+@pytest.mark.parametrize("given", [[1, 2], [["a"], ["b"]], "one text", 3])
+def test_what_is_no_text_is_refused(classifier: TextClassifier, given: object) -> None:
+    with pytest.raises((ColumnTypeError, UnknownColumnError)):
+        classifier.predict(given)
+
+
+def test_a_column_that_is_not_there_is_named(movies: pd.DataFrame) -> None:
+    model = TextClassifier(epochs=1, **TINY).fit(movies, target="label")
+
+    with pytest.raises(UnknownColumnError, match="text"):
+        model.predict(movies.rename(columns={"text": "txet"}))
+
+
+def test_a_table_without_text_is_refused(movies: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match="text"):
+        TextClassifier(epochs=1, **TINY).fit(pd.DataFrame({"x": [1.0, 2.0]}), ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"unfreezing": "slow"}, "unfreezing"),
+        ({"language_model": 3}, "language_model"),
+        ({"language_model": "no/such/model"}, "no saved model"),
+        ({"unfreezing": "gradual", "learning_rate": (1e-3, 1e-2)}, "joint"),
+        ({"head_dropout": 1.5}, "dropout"),
+        ({"gradient_length": 0}, "gradient_length"),
+    ],
+)
+def test_bad_parameters_are_refused(
+    parameters: dict, says: str, movies: pd.DataFrame
+) -> None:
+    with pytest.raises((ParameterError, FileNotFoundError), match=says):
+        TextClassifier(**{"epochs": 1, **TINY, **parameters}).fit(movies["text"], movies["label"])
+
+
+def test_an_unfitted_language_model_is_refused(movies: pd.DataFrame) -> None:
+    from sklearn.exceptions import NotFittedError
+
+    with pytest.raises(NotFittedError):
+        TextClassifier(language_model=LanguageModel()).fit(movies["text"], movies["label"])
