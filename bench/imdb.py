@@ -70,7 +70,7 @@ FULL = Recipe(
 """All training reviews but those that validate; all unlabelled ones."""
 
 TRIAL = Recipe(rows=200, language_model_rows=400, language_model_time="10s", classifier_time="10s")
-TRIAL_TEST_ROWS = 300
+TRIAL_VALID_ROWS, TRIAL_TEST_ROWS = 100, 300
 
 
 # --- sides ----------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ def fit_tabtext(folder: Path, train, valid, recipe: Recipe, *, with_language_mod
         details["language model seconds"] = round(time.perf_counter() - started, 1)
         history = next(iter(language_model.histories_.values()))
         perplexity = history.epochs[history.best_epoch].metrics["perplexity"]
-        details["language model perplexity"] = round(perplexity, 2)
+        details["language model perplexity"] = round(perplexity, 2)  # of the validation reviews
     classifier_started = time.perf_counter()
     model = TextClassifier(
         language_model=language_model,
@@ -103,7 +103,11 @@ def fit_tabtext(folder: Path, train, valid, recipe: Recipe, *, with_language_mod
     seconds = time.perf_counter() - classifier_started
     details["classifier seconds"] = round(seconds, 1)
     whole = seconds + details.get("language model seconds", 0.0)
-    return Fitted(model.predict, recipe.size, whole, details)
+    epochs = ", ".join(
+        f"epoch {history.best_epoch + 1} of {len(history.epochs)}"
+        for history in model.histories_.values()
+    )
+    return Fitted(model.predict, epochs, whole, details)
 
 
 def fit_language_model(folder: Path, valid, recipe: Recipe):
@@ -204,9 +208,11 @@ def main() -> None:
     recipe = recipe_of(arguments)
     name = "imdb-full" if arguments.full else "imdb"
     with tempfile.TemporaryDirectory() as folder:
-        test_rows = TRIAL_TEST_ROWS if arguments.trial else None
         text_data.write_imdb(
-            Path(folder), rows=recipe.rows, valid_rows=VALID_ROWS, test_rows=test_rows
+            Path(folder),
+            rows=recipe.rows,
+            valid_rows=TRIAL_VALID_ROWS if arguments.trial else VALID_ROWS,
+            test_rows=TRIAL_TEST_ROWS if arguments.trial else None,
         )
         pythons = {"fastText": harness.own_python("fasttext")}
         given = folder, json.dumps(asdict(recipe))

@@ -68,12 +68,12 @@ def choose(
 
 def tfidf(train, valid) -> Fitted:
     """TF-IDF of words and pairs of words, and logistic regression."""
-    return choose([{"C": c} for c in (1.0, 10.0, 30.0)], _fit_tfidf, train, valid)
+    return choose([{"C": c} for c in (1.0, 10.0, 30.0, 100.0)], _fit_tfidf, train, valid)
 
 
 def nb_svm(train, valid) -> Fitted:
     """Wang and Manning's: pairs of words weighted by log-count ratios, linear SVM."""
-    return choose([{"C": c} for c in (0.01, 0.1, 1.0)], _fit_nb_svm, train, valid)
+    return choose([{"C": c} for c in (0.003, 0.01, 0.1, 1.0)], _fit_nb_svm, train, valid)
 
 
 def nb_logistic(train, valid) -> Fitted:

@@ -6,9 +6,7 @@ alone: reviews as JSON lines, tokens as arrays of ids.
 """
 
 import json
-import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,8 +18,7 @@ SAMPLE_SEED = 0
 FIRST_WORD_ID = 9
 """Ids below are tabtext's special tokens; fastai's are as many, and 1 is padding in both."""
 
-UNKNOWN_ID, BEGIN_ID, END_ID = 0, 2, 3
-_ARTICLE = re.compile(r"= [^=].*[^=] =")
+UNKNOWN_ID, END_ID = 0, 3
 
 Review = dict[str, Any]
 
@@ -36,28 +33,22 @@ def write_imdb(folder: Path, *, rows: int, valid_rows: int, test_rows: int | Non
     overlap. Unlabelled are all texts of the training set and of the unlabelled set but those that
     validate and those that are in the test set as well.
     """
-    labelled, test, unsupervised = (_imdb(part) for part in ("train", "test", "unsup"))
+    from tabtext.datasets import load_imdb
+
+    reviews = load_imdb()
+    labelled, test = reviews.train, reviews.test
     kept_out = set(test["text"])
     valid = _even_sample(labelled, valid_rows)
     train = _even_sample(labelled.drop(valid.index), rows)
     if test_rows is not None:
         test = _even_sample(test, test_rows)
     kept_out |= set(valid["text"])
-    texts = dict.fromkeys([*labelled["text"], *unsupervised["text"]])  # without duplicates
+    texts = dict.fromkeys([*labelled["text"], *reviews.unsupervised["text"]])  # without duplicates
     unlabelled = [text for text in texts if text not in kept_out]
     order = np.random.default_rng(SAMPLE_SEED).permutation(len(unlabelled))
     for name, part in (("train", train), ("valid", valid), ("test", test)):
         write_lines(folder / f"{name}.jsonl", part[["text", "label"]].to_dict("records"))
     write_lines(folder / "unlabelled.jsonl", ({"text": unlabelled[row]} for row in order))
-
-
-def _imdb(part: str):
-    import pandas as pd
-
-    from tabtext.datasets.files import find_folder
-
-    path = find_folder("imdb", None, "") / f"{part}.parquet"
-    return pd.read_parquet(path, columns=["text", "label"])
 
 
 def _even_sample(frame, rows: int):
@@ -99,19 +90,23 @@ def write_wikitext2(folder: Path, *, max_size: int | None = None) -> int:
     training part, behind the special tokens; ``<unk>`` and ``<eos>`` have the special tokens' ids,
     and words beyond ``max_size`` become ``<unk>``.
     """
-    parts = {name: _wikitext2_articles(name) for name in ("train", "valid", "test")}
-    counts = Counter(token for article in parts["train"] for token in article)
-    del counts["<unk>"], counts["<eos>"]
-    words = sorted(counts, key=lambda word: (-counts[word], word))
-    if max_size is not None:
-        words = words[: max_size - FIRST_WORD_ID]
-    ids = {word: FIRST_WORD_ID + rank for rank, word in enumerate(words)}
-    ids |= {"<unk>": UNKNOWN_ID, "<eos>": END_ID}
-    for name, articles in parts.items():
-        flat = [ids.get(token, UNKNOWN_ID) for article in articles for token in article]
-        offsets = np.cumsum([0, *map(len, articles)])
-        np.savez(folder / f"{name}.npz", ids=np.array(flat, np.int32), offsets=offsets)
-    return FIRST_WORD_ID + len(words)
+    from tabtext.datasets import load_wikitext2
+
+    streams = load_wikitext2()
+    counts = np.bincount(streams.train, minlength=len(streams.tokens))
+    line_end, sign = streams.tokens.index("<eos>"), streams.tokens.index("=")
+    special = ("<unk>", "<eos>")
+    codes = [code for code, token in enumerate(streams.tokens) if token not in special]
+    codes.sort(key=lambda code: (-counts[code], streams.tokens[code]))
+    codes = codes[: None if max_size is None else max_size - FIRST_WORD_ID]
+    ids = np.full(len(streams.tokens), UNKNOWN_ID, np.int32)
+    ids[codes] = np.arange(FIRST_WORD_ID, FIRST_WORD_ID + len(codes))
+    ids[line_end] = END_ID
+    for name in ("train", "valid", "test"):
+        part = getattr(streams, name)
+        begins = _article_begins(part, line_end, sign)
+        np.savez(folder / f"{name}.npz", ids=ids[part], offsets=[0, *begins[1:], len(part)])
+    return FIRST_WORD_ID + len(codes)
 
 
 def read_tokens(folder: Path, part: str) -> Tokens:
@@ -125,28 +120,14 @@ def first_articles(tokens: Tokens, n_tokens: int) -> Tokens:
     return Tokens(tokens.ids[: tokens.offsets[last]], tokens.offsets[: last + 1])
 
 
-def _wikitext2_articles(part: str) -> list[list[str]]:
-    """Return the tokens of every article; what precedes the first heading belongs to the first."""
-    articles: list[list[str]] = []
-    blank: list[str] = []  # the blank line before a heading goes with the heading
-    for line in _wikitext2_lines(part):
-        tokens = [*line.split(), "<eos>"]
-        if len(tokens) == 1:
-            blank += tokens
-            continue
-        if not articles or _ARTICLE.fullmatch(line.strip()):
-            articles.append([])
-        articles[-1] += [*blank, *tokens]
-        blank = []
-    articles[-1] += blank
-    return articles
-
-
-def _wikitext2_lines(part: str) -> Sequence[str]:
-    import pyarrow as pa
-
-    from tabtext.datasets.files import find_folder
-
-    path = find_folder("wikitext2", None, "") / f"wiki.{part}.tokens.zst"
-    with pa.input_stream(str(path), compression="zstd") as stream:
-        return stream.read().decode().removesuffix("\n").split("\n")
+def _article_begins(codes: np.ndarray, line_end: int, sign: int) -> np.ndarray:
+    """Where each article begins: at the blank line before a heading ``= Name =`` of first rank."""
+    ends = np.flatnonzero(codes == line_end)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    is_long = ends - starts > 2
+    starts, ends = starts[is_long], ends[is_long]
+    is_heading = (codes[starts] == sign) & (codes[ends - 1] == sign)
+    is_first_rank = (codes[starts + 1] != sign) & (codes[ends - 2] != sign)
+    headings = starts[is_heading & is_first_rank]
+    after_blank_line = (codes[headings - 1] == line_end) & (codes[headings - 2] == line_end)
+    return np.where(after_blank_line, headings - 1, headings)

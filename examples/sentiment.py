@@ -1,9 +1,10 @@
 """Praise or blame? From raw sentences to a language model, a classifier, and its reasons.
 
-    python examples/sentiment.py                                 # film reviews that ship with tabtext
+    python examples/sentiment.py
     python examples/sentiment.py REVIEWS.csv --text review --target label
 
-Takes about a minute on two CPU cores. The language model learns how such sentences go, without
+Without a file it reads the film reviews that ship with tabtext, and takes about a minute on two CPU
+cores. The language model learns how such sentences go, without
 their labels; the classifier starts from what it has learned.
 """
 
@@ -11,10 +12,12 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
+import rich
 from sklearn.model_selection import train_test_split
 
 from tabtext import LanguageModel, TextClassifier, load
 from tabtext.datasets import load_snippets
+from tabtext.plots import coloured_text
 from tabtext.tables import read_table
 
 
@@ -53,8 +56,9 @@ def main(argv: list[str] | None = None) -> None:
         print(f"{name} on unseen texts: {value:.4f}")
 
     text = "A charming cast, but the story is dull and far too long."
-    print(f"{text!r}: {dict(zip(model.classes_, model.predict_proba([text])[0].round(3)))}")
-    print(model.explain(text))
+    told = model.explain(text)
+    print(f"{told.output}, with probability {told.predicted:.2f}, because:")
+    rich.print(coloured_text(told.tokens, told.contributions, label=told.output))
 
     language_model.save(arguments.out / "language_model")
     model.save(arguments.out / "classifier")

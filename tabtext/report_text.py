@@ -1,7 +1,6 @@
 """What a report says about models of texts: what they read wrongly, and which texts are hard."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from tabtext import plots
 from tabtext.report import Excerpt, Picture, Section
 
 if TYPE_CHECKING:
-    from tabtext.estimators.text import TextClassifier
+    from tabtext.estimators.explanation import Explanation
 
 __all__ = ["errors_section", "most_confident_errors"]
 
@@ -44,7 +43,7 @@ def most_confident_errors(
 
 def errors_section(
     title: str,
-    explained: "Sequence[Explained]",
+    errors: "Sequence[tuple[str, Explanation]]",
     *,
     lengths: NDArray[np.integer[Any]],
     is_right: NDArray[np.bool_],
@@ -56,8 +55,8 @@ def errors_section(
     ----------
     title : str
         The heading.
-    explained : sequence of Explained
-        The errors.
+    errors : sequence of (str, Explanation)
+        What is said about each error, and why the model made it.
     lengths : ndarray of int, shape (rows,)
         Tokens of every text that was judged.
     is_right : ndarray of bool, shape (rows,)
@@ -65,14 +64,14 @@ def errors_section(
     text : sequence of str
         Paragraphs before them.
     """
-    # One limit for all, so that the same colour means the same strength.
-    limit = max((float(np.abs(one.contributions).max()) for one in explained), default=1.0)
     excerpts = [
         Excerpt(
-            one.caption,
-            plots.coloured_html(one.tokens, one.contributions, label=one.label, limit=limit or 1.0),
+            caption,
+            plots.coloured_html(
+                found.tokens, found.contributions, label=found.output, restore=found.restore
+            ),
         )
-        for one in explained
+        for caption, found in errors
     ]
     picture = Picture(
         "Accuracy over the length of a text, in groups of equal size; lines are two standard "

@@ -265,8 +265,9 @@ def _require_distinct_names(names: list[str], what: str) -> None:
 def _read_csv(path: Path) -> pa.Table:
     import pyarrow.csv
 
+    layout = pyarrow.csv.ParseOptions(newlines_in_values=True)  # texts have several lines
     options = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
-    return pyarrow.csv.read_csv(path, convert_options=options)
+    return pyarrow.csv.read_csv(path, parse_options=layout, convert_options=options)
 
 
 def _read_parquet(path: Path) -> pa.Table:

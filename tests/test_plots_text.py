@@ -127,9 +127,10 @@ def test_a_page_shows_the_text_and_a_legend() -> None:
 def test_words_for_and_against_differ_in_colour_and_in_line() -> None:
     styles = Seen(coloured_html(TOKENS, CONTRIBUTIONS)).styles
 
-    assert f"solid {BLUE}" in styles["well"]
+    assert "solid" in styles["well"]
     assert f"dashed {ORANGE}" in styles["BAD"]
     assert styles["-"] == ""
+    assert f"solid {BLUE}" in Seen(coloured_html(["good"], [1.0])).styles["good"]
 
 
 def test_stronger_words_have_stronger_colours() -> None:
@@ -178,7 +179,7 @@ def test_a_page_needs_nothing_else() -> None:
 def test_what_a_reader_does_not_see_is_told() -> None:
     page = coloured_html(["xxbos", "good", "xxeos"], [0.75, 1.0, 0.25])
 
-    assert "beginning and end, adds +1" in page
+    assert "beginning and end of the text add +1" in page
 
 
 @pytest.mark.parametrize("values", [[0.0, 0.0], [1e-300, 0.0]])

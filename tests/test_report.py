@@ -14,7 +14,7 @@ import pytest
 
 from tabtext import plots
 from tabtext.errors import ParameterError, SaveError
-from tabtext.report import Picture, Section, Table, write_report
+from tabtext.report import Excerpt, Picture, Section, Table, write_report
 
 EVIL = "<script>alert('x')</script>"
 VOID = {"meta", "img", "link", "br", "hr", "input"}
@@ -51,7 +51,11 @@ def report_file(folder: Path) -> Path:
         caption=EVIL,
     )
     picture = Picture(EVIL, plots.plot_learning_rate([0.1, 0.3, 0.2]))
-    sections = [Section(EVIL, [EVIL, "long" * 200], [wide], [picture]), Section("Empty")]
+    coloured = plots.coloured_html([*EVIL, "bad"], [0.0] * len(EVIL) + [-1.0], label=EVIL)
+    sections = [
+        Section(EVIL, [EVIL, "long" * 200], [wide], [picture], excerpts=[Excerpt(EVIL, coloured)]),
+        Section("Empty"),
+    ]
     write_report(folder / "report.html", EVIL, sections)
     return folder / "report.html"
 
@@ -144,6 +148,15 @@ def test_facts_are_shown_and_escaped() -> None:
     pairs = re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", html)
     assert pairs[0] == (escape(EVIL), escape(EVIL))
     assert pairs[1:] == [("rows", "1,234"), ("rate", "0.002"), ("none", "-")]
+
+
+def test_excerpts_stand_below_each_other_with_their_captions() -> None:
+    excerpts = [Excerpt("a < b", "<figure>one</figure>"), Excerpt("c", "<figure>two</figure>")]
+
+    html = page([Section("Errors", excerpts=excerpts)])
+
+    assert "<p>a &lt; b</p><figure>one</figure>" in html
+    assert html.index("one</figure>") < html.index("two</figure>")
 
 
 def test_a_row_of_another_width_is_refused() -> None:

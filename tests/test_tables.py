@@ -223,3 +223,10 @@ def test_sparse_columns_and_half_floats_are_read_as_numbers() -> None:
 def test_a_single_column_is_no_table() -> None:
     with pytest.raises(ColumnTypeError, match=r"X is a Series and no table.*to_frame"):
         as_table(pd.Series([1.0, 2.0]), what="X")
+
+
+def test_texts_of_several_lines_survive_a_csv_file(tmp_path: Path) -> None:
+    table = pa.table({"text": ["one\ntwo", "three"], "label": [1, 2]})
+    write_table(table, tmp_path / "texts.csv")
+
+    assert read_table(tmp_path / "texts.csv").to_pydict() == table.to_pydict()

@@ -6,12 +6,14 @@ Only typer is imported at the top; the heavy libraries load inside the commands,
 
 import typer
 
-from tabtext.cli import language_models, models, sentiment, tables
+from tabtext.cli.language_models import lm
 from tabtext.cli.messages import readable_messages
+from tabtext.cli.models import demo, evaluate, inspect, predict
+from tabtext.cli.options import SHORT_HELP
+from tabtext.cli.sentiment import sentiment
+from tabtext.cli.tables import fit
 
 __all__ = ["app", "main"]
-
-_SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
     name="tabtext",
@@ -19,26 +21,12 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings=_SETTINGS,
+    context_settings=SHORT_HELP,
 )
-for command in (tables.fit, models.predict, models.evaluate, models.inspect, models.demo):
+for command in (fit, predict, evaluate, inspect, demo):
     app.command()(command)
-
-lm = typer.Typer(help="Language models: train, fine-tune, evaluate, generate.")
-for command in (
-    language_models.train,
-    language_models.fine_tune,
-    language_models.evaluate,
-    language_models.generate,
-):
-    lm.command()(command)
-
-sentiment_of_texts = typer.Typer(help="Sentiment, or any other label or quantity, from texts.")
-for command in (sentiment.fit, sentiment.predict, sentiment.explain):
-    sentiment_of_texts.command()(command)
-
-for name, group in (("lm", lm), ("sentiment", sentiment_of_texts)):
-    app.add_typer(group, name=name, no_args_is_help=True, context_settings=_SETTINGS)
+app.add_typer(lm, name="lm")
+app.add_typer(sentiment, name="sentiment")
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import typer
 from tabtext.cli.messages import print_json
 from tabtext.cli.models import evaluate
 from tabtext.cli.options import (
+    SHORT_HELP,
     BatchSize,
     Device,
     Directions,
@@ -30,9 +31,17 @@ from tabtext.cli.options import (
 )
 from tabtext.cli.runs import checkpoints_beside, given, save_and_report
 
-__all__ = ["evaluate", "fine_tune", "generate", "train"]
+__all__ = ["lm"]
+
+lm = typer.Typer(
+    help="Language models: train, fine-tune, evaluate, generate.",
+    no_args_is_help=True,
+    context_settings=SHORT_HELP,
+)
+lm.command()(evaluate)
 
 
+@lm.command()
 def train(
     data: TextData,
     out: OutModel,
@@ -88,6 +97,7 @@ def train(
         save_and_report(model, out)
 
 
+@lm.command()
 def fine_tune(
     model: ModelDirectory,
     data: TextData,
@@ -133,6 +143,7 @@ def fine_tune(
         save_and_report(tuned, out)
 
 
+@lm.command()
 def generate(
     model: ModelDirectory,
     prompt: Annotated[str, typer.Option(help="How the texts begin.")] = "",

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "SHORT_HELP",
     "AnyData",
     "BatchSize",
     "Device",
@@ -36,6 +37,9 @@ __all__ = [
     "Tokens",
     "ValidTexts",
 ]
+
+SHORT_HELP = {"help_option_names": ["-h", "--help"]}
+"""Settings of every group of commands."""
 
 
 class Task(StrEnum):

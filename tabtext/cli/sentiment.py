@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tabtext.cli.messages import say
+from tabtext.cli.messages import print_json, say
 from tabtext.cli.models import predict
 from tabtext.cli.options import (
+    SHORT_HELP,
     BatchSize,
     Device,
     Directions,
     DropoutScale,
     Epochs,
+    Json,
     Language,
     LearningRate,
     MaxTime,
@@ -36,9 +38,17 @@ from tabtext.errors import ParameterError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["explain", "fit", "predict"]
+__all__ = ["sentiment"]
+
+sentiment = typer.Typer(
+    help="Sentiment, or any other label or quantity, from texts.",
+    no_args_is_help=True,
+    context_settings=SHORT_HELP,
+)
+sentiment.command()(predict)
 
 
+@sentiment.command()
 def fit(
     data: TextData,
     out: OutModel,
@@ -125,12 +135,47 @@ def fit(
         save_and_report(model, out)
 
 
+@sentiment.command()
 def explain(
     model: ModelDirectory,
     text: Annotated[str, typer.Argument(help="The text to look at.", show_default=False)],
+    output: Annotated[
+        str | None, typer.Option(help="Class or target to explain; default: what is predicted.")
+    ] = None,
+    occlusion: Annotated[
+        bool, typer.Option("--occlusion", help="Leave out one word after another; slower.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Show which words of TEXT speak for the prediction of MODEL, and which against it."""
-    raise NotImplementedError
+    from rich.console import Console
+
+    from tabtext.estimators import load
+    from tabtext.plots import coloured_text
+
+    estimator = load(model)
+    if not hasattr(estimator, "explain"):
+        raise ParameterError(
+            f"{model} holds a {type(estimator).__name__}; words are explained for text classifiers "
+            "and regressors"
+        )
+    found = estimator.explain(text, output=output, method="occlusion" if occlusion else "gradient")
+    if as_json:
+        print_json(
+            {
+                "output": found.output,
+                "predicted": found.predicted,
+                "tokens": found.tokens,
+                "contributions": [round(float(value), 6) for value in found.contributions],
+            }
+        )
+        return
+    console = Console()
+    console.print(f"{found.output}: {found.predicted:.3f}", markup=False, highlight=False)
+    coloured = coloured_text(
+        found.tokens, found.contributions, label=found.output, restore=found.restore
+    )
+    console.print(coloured)
 
 
 def _read(path: Path, text_columns: list[str] | None) -> "pa.Table":

@@ -26,16 +26,17 @@ from tabtext.report_sections import (
     metrics_section,
     training_section,
 )
-from tabtext.report_text import errors_section
+from tabtext.report_text import errors_section, most_confident_errors
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
     from sklearn.pipeline import Pipeline
 
-__all__ = ["rate_movies"]
+__all__ = ["Sentences", "compared", "rate_movies", "read_sentences"]
 
-_LABELS = ("blame", "praise")
+_LABELS = ("blame", "praise")  # in the order of the classifier's classes
+_COLUMNS = ["text", "sentiment"]
 _LINEAR = "TF-IDF + logistic regression"
 _SHARE_OF_VALID = _SHARE_OF_TEST = 0.2
 
@@ -54,6 +55,11 @@ _BASELINE = (
     "TF-IDF + logistic regression is scikit-learn's: words and pairs of words that occur in two "
     "or more training sentences, logarithmic counts, and the strength of regularisation that is "
     "best on the validation sentences, of four. It gets the same training sentences."
+)
+_ERRORS = (
+    "The test sentences that the classifier was surest of and wrong about, with the words that "
+    "led it there. Ratings go from -4 to 4; where people hardly agree, so that the mean is near 0, "
+    "no model can be right."
 )
 
 
@@ -86,7 +92,7 @@ def rate_movies(console: "Console", out: Path, *, rows: int | None = None) -> li
     """
     console.rule("Film reviews: praise or blame", align="left")
     with step(console, "reading the sentences"):
-        sentences = _read_sentences(rows)
+        sentences = read_sentences(rows)
     console.print(
         f"Sentences from film reviews: fit on {len(sentences.train):,}, choose on "
         f"{len(sentences.valid):,}, test on {len(sentences.test):,}; for the language model also "
@@ -95,9 +101,7 @@ def rate_movies(console: "Console", out: Path, *, rows: int | None = None) -> li
     started = perf_counter()
     language_model = _learn_language(sentences)
     classifier = TextClassifier(language_model=language_model, **_CLASSIFIER).fit(
-        sentences.train["text"],
-        sentences.train["praise"],
-        validation=(sentences.valid["text"], sentences.valid["praise"]),
+        sentences.train[_COLUMNS], target="sentiment", validation=sentences.valid[_COLUMNS]
     )
     seconds = perf_counter() - started
     language_model.save(out / "language_model")
@@ -114,20 +118,20 @@ def rate_movies(console: "Console", out: Path, *, rows: int | None = None) -> li
     ]
 
 
-def _read_sentences(rows: int | None) -> Sentences:
+def read_sentences(rows: int | None) -> Sentences:
     """Split the sentences about films at random, those of a document together."""
     snippets = datasets.load_snippets().drop_duplicates("text")
     is_film = snippets["source"] == "movies"
-    films = snippets[is_film & (snippets["rating"] != 0)].assign(
-        praise=lambda frame: frame["rating"] > 0
-    )
+    films = snippets[is_film & (snippets["rating"] != 0)]
+    films = films.assign(sentiment=np.where(films["rating"] > 0, "praise", "blame"))
     documents = np.random.default_rng(0).permutation(films["document"].unique())
     n_test, n_valid = (int(share * len(documents)) for share in (_SHARE_OF_TEST, _SHARE_OF_VALID))
     bounds = np.split(documents, [n_test, n_test + n_valid])
     test, valid, train = (films[films["document"].isin(part)] for part in bounds)
     other = snippets.loc[~is_film, "text"]
     if rows is not None:
-        train, other = (part.sample(min(rows, len(part)), random_state=0) for part in (train, other))
+        train = train.sample(min(rows, len(train)), random_state=0)
+        other = other.sample(min(rows, len(other)), random_state=0)
     return Sentences(other, train, valid, test)
 
 
@@ -141,7 +145,7 @@ def _compare(
     console: "Console", sentences: Sentences, classifier: TextClassifier, seconds: float
 ) -> tuple[list[Result], str]:
     """Measure the classifier beside baselines on the test sentences, and say who is ahead."""
-    truth = sentences.test["praise"].to_numpy()
+    truth = _is_praise(sentences.test)
     metrics_of = measure("classification", truth.astype(int))
     started = perf_counter()
     with step(console, f"fitting: {_LINEAR}"):
@@ -149,7 +153,7 @@ def _compare(
     linear_seconds = perf_counter() - started
     ours = classifier.predict_proba(sentences.test["text"])
     theirs = linear.predict_proba(sentences.test["text"])
-    share = float(sentences.train["praise"].mean())
+    share = float(_is_praise(sentences.train).mean())
     majority = np.tile([1 - share, share], (len(truth), 1))
     results = [
         Result("predict the majority", metrics_of(majority), 0.0),
@@ -157,7 +161,7 @@ def _compare(
         Result("tabtext", metrics_of(ours), seconds),
     ]
     print_results(console, results, title="Test sentences, seen once")
-    verdict = _verdict((ours[:, 1] > 0.5) == truth, (theirs[:, 1] > 0.5) == truth)
+    verdict = compared((ours[:, 1] > 0.5) == truth, (theirs[:, 1] > 0.5) == truth)
     console.print(verdict)
     return results, verdict
 
@@ -173,13 +177,48 @@ def _fit_linear(sentences: Sentences) -> "Pipeline":
         make_pipeline(
             TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True),
             LogisticRegression(C=strength, max_iter=1000),
-        ).fit(train["text"], train["praise"])
+        ).fit(train["text"], train["sentiment"])
         for strength in _STRENGTHS
     ]
-    return max(models, key=lambda model: model.score(valid["text"], valid["praise"]))
+    return max(models, key=lambda model: model.score(valid["text"], valid["sentiment"]))
 
 
-def _verdict(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> str:
+def _look_closer(classifier: TextClassifier, test: "pd.DataFrame") -> list[Section]:
+    """What the classifier gets right and wrong."""
+    truth = _is_praise(test)
+    probabilities = classifier.predict_proba(test["text"])
+    said = probabilities.argmax(axis=1)
+    errors = [
+        (_caption(test["rating"].iloc[row], probabilities[row]), classifier.explain(text))
+        for row, text in (
+            (row, test["text"].iloc[row])
+            for row in most_confident_errors(truth.astype(int), probabilities)
+        )
+    ]
+    lengths = classifier.preprocessor_.transform(test["text"]).lengths
+    return [
+        classification_section("Test sentences", truth, probabilities[:, 1], _LABELS),
+        errors_section(
+            "What was read wrongly",
+            errors,
+            lengths=lengths,
+            is_right=said == truth,
+            text=[_ERRORS],
+        ),
+    ]
+
+
+def _is_praise(films: "pd.DataFrame") -> NDArray[np.bool_]:
+    return (films["rating"] > 0).to_numpy()
+
+
+def _caption(rating: float, probabilities: NDArray[Any]) -> str:
+    """What people said about a sentence, and what the model said."""
+    said = int(probabilities.argmax())
+    return f"Taken for {_LABELS[said]} ({probabilities[said]:.1%}); people rated it {rating:+.1f}."
+
+
+def compared(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> str:
     """Who is right more often, and whether that can be chance: both saw the same sentences."""
     difference = ours.astype(float) - theirs
     ahead = abs(difference.mean())

@@ -4,14 +4,17 @@ from collections.abc import Mapping, Sized
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from torch import nn
 
+from tabtext.text.documents import Documents
+from tabtext.text.special_tokens import UNKNOWN_ID
 from tabtext.training.history import History
 from tabtext.training.options import TrainingOptions
 
-__all__ = ["missing_shares", "recipe", "row_counts", "training_card"]
+__all__ = ["missing_shares", "recipe", "row_counts", "token_counts", "training_card"]
 
 
 def training_card(
@@ -86,6 +89,29 @@ def missing_shares(table: pa.Table) -> dict[str, float]:
         if n_missing:
             shares[name] = n_missing / table.num_rows
     return shares
+
+
+def token_counts(train: Documents, valid: Documents | None, n_vocabulary: int) -> dict[str, Any]:
+    """Return how many tokens a model of texts has read, and how many of them it knows.
+
+    Parameters
+    ----------
+    train, valid : Documents
+        What it learned from, and what its best epoch was chosen by.
+    n_vocabulary : int
+        Distinct tokens that it knows.
+
+    Examples
+    --------
+    >>> token_counts(Documents.of([[2, 10, 0, 3]]), None, 11)
+    {'train': 4, 'valid': 0, 'vocabulary': 11, 'unknown': 0.25}
+    """
+    return {
+        "train": train.n_tokens,
+        "valid": 0 if valid is None else valid.n_tokens,
+        "vocabulary": n_vocabulary,
+        "unknown": float(np.mean(train.ids == UNKNOWN_ID)) if train.n_tokens else 0.0,
+    }
 
 
 def _installed_versions() -> dict[str, str]:

@@ -6,18 +6,21 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal, Self
 
+import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from tabtext.errors import ParameterError
-from tabtext.estimators.card import recipe, training_card
+from tabtext.estimators.card import recipe, token_counts, training_card
 from tabtext.estimators.checkpoints import checkpoints_for, resolve_checkpoints
 from tabtext.estimators.classifier_training import in_direction
 from tabtext.estimators.defaults import choose_language_model_epochs, choose_streams
 from tabtext.estimators.inputs import split_rows
 from tabtext.estimators.language_model_training import LanguageModelRun, train_language_model
 from tabtext.estimators.saving import SavedEstimator
+from tabtext.estimators.text_inputs import columns_of_fit, tokens_of_row
 from tabtext.estimators.text_parameters import TextParameters
 from tabtext.text.adaptive_softmax import choose_cutoffs
 from tabtext.text.awd_lstm import AWDLSTM
@@ -27,6 +30,7 @@ from tabtext.text.language_model import LanguageModelNetwork
 from tabtext.text.perplexity import score_documents
 from tabtext.text.preprocessing import TextPreprocessor
 from tabtext.text.reading import read_texts
+from tabtext.text.special_tokens import UNKNOWN_ID
 from tabtext.text.transfer import transferred_network
 from tabtext.text.vocabulary import Vocabulary
 from tabtext.training.callbacks import Callback
@@ -339,29 +343,27 @@ class LanguageModel(SavedEstimator, TextParameters):
         valid: Documents | None,
         n_given: int,
     ) -> dict[str, Any]:
-        direction = self.directions()[-1]
+        direction = self.directions()[0]
         settings = {
             **self.encoder_options().to_dict(),
             "directions": ", ".join(self.directions()),
             "softmax": self.softmax,
             "bptt": self.bptt,
-            "vocabulary": len(self.preprocessor_.vocabulary_),
             "fine_tuned_from": None if origin is None else origin.card_["rows"],
         }
         card = training_card(
             "language model",
-            self.networks_[direction],
+            nn.ModuleList(self.networks_.values()),
             self.histories_[direction],
             recipe(options, settings, loss="cross_entropy", batch_size=n_streams),
         )
+        tokens = token_counts(train, valid, len(self.preprocessor_.vocabulary_))
         rows = {
             "given": n_given,
             "train": len(train),
             "valid": 0 if valid is None else len(valid),
-            "train_tokens": train.n_tokens,
-            "valid_tokens": 0 if valid is None else valid.n_tokens,
         }
-        return {**card, "rows": rows}
+        return {**card, "rows": rows, "tokens": tokens}
 
     # -- use ---------------------------------------------------------------------------------
 
@@ -392,8 +394,50 @@ class LanguageModel(SavedEstimator, TextParameters):
         name = next(iter(self.networks_)) if direction is None else direction
         if name not in self.networks_:
             raise ParameterError(f"{direction=}, and the model has {', '.join(self.networks_)}")
-        documents = self.preprocessor_.transform(read_texts(X, columns=self.text_columns))
+        documents = self._documents_of(X)
         return score_documents(self.networks_[name], in_direction(documents, name)).perplexity
+
+    def evaluate(self, X: Any) -> dict[str, float]:  # noqa: N803 - scikit-learn's name
+        """Return the perplexity of every direction, and on how many tokens it was measured.
+
+        Perplexities compare only between models that know the same words: one that knows few
+        foresees ``xxunk``, and finds it easy. So the share of those is given, too.
+
+        Parameters
+        ----------
+        X : as for ``fit``
+            The texts.
+
+        Returns
+        -------
+        dict of str to float
+            ``perplexity``, or ``perplexity_forward`` and ``perplexity_backward`` where there are
+            both, then ``tokens`` and the share ``unknown``.
+
+        Raises
+        ------
+        DataError
+            If there is no token to score.
+        """
+        check_is_fitted(self, "card_")
+        documents = self._documents_of(X)
+        scores = {
+            name: score_documents(network, in_direction(documents, name))
+            for name, network in self.networks_.items()
+        }
+        several = len(scores) > 1
+        return {
+            **{
+                f"perplexity_{name}" if several else "perplexity": score.perplexity
+                for name, score in scores.items()
+            },
+            "tokens": float(next(iter(scores.values())).n_tokens),
+            "unknown": float(np.mean(documents.ids == UNKNOWN_ID)),
+        }
+
+    def _documents_of(self, data: Any) -> Documents:
+        """Encode texts by the vocabulary of the fit."""
+        return self.preprocessor_.transform(columns_of_fit(data, self.preprocessor_.columns_))
 
     def generate(
         self,
@@ -449,7 +493,8 @@ class LanguageModel(SavedEstimator, TextParameters):
                 "this language model reads backward only and cannot continue texts"
             )
         network = self.networks_["forward"]
-        start = self.preprocessor_.transform([prompt])[0][:-1].tolist()  # without xxeos
+        prompts = columns_of_fit([prompt], self.preprocessor_.columns_)
+        start = self.preprocessor_.transform(prompts)[0][:-1].tolist()  # without xxeos
         if n_beams is not None:
             found = beam_search(network, start, n_tokens=n_tokens, n_beams=max(n_beams, n_texts))[
                 :n_texts
@@ -466,7 +511,10 @@ class LanguageModel(SavedEstimator, TextParameters):
                 top_p=top_p,
                 generator=torch.Generator().manual_seed(seed),
             )
-        return [self.preprocessor_.text_of([*start, *text.ids]) for text in found]
+        # The prompt as it was written: its unknown words are known to the reader.
+        written = tokens_of_row(self.preprocessor_, prompts)[:-1]
+        tokens_of = self.preprocessor_.vocabulary_.tokens_of
+        return [self.preprocessor_.restore([*written, *tokens_of(text.ids)]) for text in found]
 
     def place_model(self) -> None:
         """Move the networks to the device that the parameter ``device`` names."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp
 
 import torch
 from torch import Tensor
@@ -84,11 +83,6 @@ def train_language_model(
     with seeded(run.options.seed, run.device):
         task = LanguageModelTask(network, batches.n_streams).to(run.device)
 
-        def score(losses: Tensor) -> dict[str, float]:
-            counts = torch.cat([batch.weight for batch in scoring.walk(0, seed=0)]).cpu()
-            mean = float((losses.double() * counts).sum() / counts.sum())
-            return {"perplexity": exp(min(mean, 700.0))}
-
         on_device: Batches = batches
         if run.device.type == "cuda":
             on_device = StreamedBatches(batches, run.device)
@@ -96,7 +90,7 @@ def train_language_model(
             task,
             _own_loss,
             options=run.options,
-            score=None if scoring is None else score,
+            score=None if scoring is None else scoring.score,
             callbacks=run.callbacks,
             checkpoints=run.checkpoints,
             settings={"bptt": run.bptt, **network.config()},

@@ -1,6 +1,5 @@
 """What the text estimators share beyond the common road: tokens, encoders, unfreezing."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from tabtext.errors import DataError, ParameterError
-from tabtext.estimators.card import recipe, training_card
+from tabtext.estimators.card import recipe, token_counts, training_card
 from tabtext.estimators.checkpoints import checkpoints_for
 from tabtext.estimators.classifier_training import (
     ClassifierRun,
@@ -21,18 +20,18 @@ from tabtext.estimators.classifier_training import (
     predict_documents,
     train_classifier,
 )
+from tabtext.estimators.explanation import Explanation, contributions_to, output_number
 from tabtext.estimators.inputs import Sample
 from tabtext.estimators.language_model import LanguageModel
 from tabtext.estimators.samples import PreparedRows
 from tabtext.estimators.supervised import SupervisedEstimator
+from tabtext.estimators.text_inputs import as_text_table, columns_of_fit, tokens_of_row
 from tabtext.estimators.text_parameters import DIRECTIONS, TextParameters
-from tabtext.tables import as_table, require_columns
 from tabtext.text.awd_lstm import AWDLSTM
 from tabtext.text.classifier import HeadNorm, TextClassifierNetwork
 from tabtext.text.documents import Documents
-from tabtext.text.files import FILE, read_text_file
+from tabtext.text.explanation import ContributionMethod
 from tabtext.text.preprocessing import TextPreprocessor
-from tabtext.text.reading import read_texts
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.devices import choose_device
@@ -42,9 +41,6 @@ from tabtext.training.options import Phase, gradual_unfreezing
 from tabtext.training.reproducibility import seeded
 
 __all__ = ["TextEstimator"]
-
-_LONE_TEXT = "text"
-"""The column of texts that came as a list, a Series or an array."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -107,7 +103,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             )
 
     def _as_input(self, data: Any) -> Any:
-        return _as_text_table(data)
+        return as_text_table(data)
 
     def _learn_features(self, sample: Sample) -> Documents:
         origin = self._language_model()
@@ -126,12 +122,11 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         return self.preprocessor_.fit_transform(table)
 
     def _features(self, data: Any) -> Documents:
-        table = as_table(_as_text_table(data))
-        names = self.feature_names_in_.tolist()
-        if table.column_names == [_LONE_TEXT] and len(names) == 1:
-            table = table.rename_columns(names)  # a list of texts has no name of its own
-        require_columns(table, names)
-        return self.preprocessor_.transform(table.select(names))
+        return self.preprocessor_.transform(self._text_table(data))
+
+    def _text_table(self, data: Any) -> pa.Table:
+        """The columns of the fit, in their order."""
+        return columns_of_fit(data, self.feature_names_in_.tolist())
 
     def _chosen_columns(self, table: pa.Table, known: Sequence[str]) -> list[str]:
         """The columns that are read: those that were named, or all texts that are no target."""
@@ -200,14 +195,17 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         settings = {
             **networks[directions[0]].config(),
             "directions": ", ".join(directions),
-            "vocabulary": len(self.preprocessor_.vocabulary_),
             "language_model": None if origin is None else origin.card_["rows"],
         }
         self.card_ = training_card(
             self.target_.task,
-            nn.ModuleDict(networks),
+            nn.ModuleList(networks.values()),
             histories[directions[0]],
             recipe(options, settings, loss=self._loss_name(), batch_size=run.batch_size),
+        )
+        valid = None if rows.valid is None else rows.valid.encoded
+        self.card_["tokens"] = token_counts(
+            rows.train.encoded, valid, len(self.preprocessor_.vocabulary_)
         )
         if len(directions) > 1 and rows.valid is not None:
             outputs = self.target_.outputs(self._raw_of(rows.valid.encoded))
@@ -242,6 +240,48 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             return ()
         n_groups = len(self._new_network(origin, DIRECTIONS[self.direction][0]).layer_groups())
         return unfreezing_phases(epochs, n_groups, self.learning_rate)
+
+    # -- use ---------------------------------------------------------------------------------
+
+    def explain(
+        self,
+        text: str | Mapping[str, str | None],
+        *,
+        output: Any = None,
+        method: ContributionMethod = "gradient",
+    ) -> Explanation:
+        """Return how much each token of a text speaks for a class, a label or a quantity.
+
+        Parameters
+        ----------
+        text : str, or mapping of column to str
+            One text; a mapping where the model reads several columns.
+        output : class, label or target, optional
+            What is explained; default: what is predicted, or the first of several quantities.
+        method : {"gradient", "occlusion"}
+            See ``tabtext.text.explanation.token_contributions``: the gradient for every token at
+            once, or one prediction without each of them.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such output or method.
+        ColumnTypeError, UnknownColumnError
+            If this is no text, or lacks a column.
+        """
+        check_is_fitted(self, "card_")
+        given = [text] if isinstance(text, str) else {k: [v] for k, v in dict(text).items()}
+        table = self._text_table(given)
+        document = self.preprocessor_.transform(table)
+        predicted = self.target_.outputs(self._raw_of(document))[0]
+        number, name = output_number(self.target_, output, predicted)
+        return Explanation(
+            tokens=tokens_of_row(self.preprocessor_, table),
+            contributions=contributions_to(number, self.networks_, document, self.target_, method),
+            output=name,
+            predicted=float(predicted[number]),
+            restore=self.preprocessor_.restore,
+        )
 
     def _raw_of(self, features: Documents) -> Tensor:
         """Raw outputs for documents; of two directions, those of their mean probability."""
@@ -297,15 +337,3 @@ def _holds_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _as_text_table(data: Any) -> Any:
-    """A table of any kind as it is; texts alone, and files of them, as a table."""
-    if isinstance(data, str | os.PathLike) and Path(data).exists():
-        table = read_text_file(data)
-        return table.drop_columns([FILE]) if Path(data).is_dir() else table
-    is_array = isinstance(data, np.ndarray) and data.ndim == 2
-    is_stream = hasattr(data, "__arrow_c_stream__") and not hasattr(data, "to_frame")
-    if is_array or is_stream or isinstance(data, Mapping) or hasattr(data, "columns"):
-        return data
-    return read_texts(data, columns=_LONE_TEXT)

@@ -1,5 +1,7 @@
 """Pictures of data and models: each function draws one, from plain arrays, and returns its Axes.
 
+``coloured_html`` and ``coloured_text`` show a text with coloured words instead.
+
 Figures are made without pyplot, so nothing global changes and nothing has to be closed. matplotlib
 loads on the first call.
 """
@@ -13,6 +15,7 @@ from tabtext.plots.classification import (
 )
 from tabtext.plots.features import plot_embeddings, plot_importance
 from tabtext.plots.regression import plot_predicted, plot_residuals, plot_residuals_over_time
+from tabtext.plots.text import coloured_html, coloured_text
 from tabtext.plots.training import (
     plot_history,
     plot_learning_rate,
@@ -21,6 +24,8 @@ from tabtext.plots.training import (
 )
 
 __all__ = [
+    "coloured_html",
+    "coloured_text",
     "plot_accuracy_by",
     "plot_calibration",
     "plot_confusion",

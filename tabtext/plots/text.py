@@ -27,6 +27,7 @@ Restore = Callable[[Sequence[str]], str]
 
 _STRONGEST = 0.6  # share of the colour at most: on more of it letters could not be read
 _WEAKEST = 0.05  # words with less than this share of the limit have no colour
+_WEAKEST_IN_TERMINAL = 0.15  # on a dark one, pale words would shine
 _LIMIT_QUANTILE = 0.98  # so that one word out of a hundred does not leave the others pale
 
 _ARGUMENTS = {UPPER: 0, CAPITALISED: 0, REPEATED: 1, WORD_REPEATED: 1}
@@ -255,32 +256,35 @@ def _limit_of(words: Sequence[ColouredWord]) -> float:
     return float(np.quantile(strengths, _LIMIT_QUANTILE, method="higher")) or 1.0
 
 
-def _colour(contribution: float, limit: float) -> str | None:
-    """Blue or orange mixed with white, or None for next to nothing."""
-    share = min(abs(contribution) / limit, 1.0)
-    if share < _WEAKEST:
-        return None
-    full = BLUE if contribution > 0 else ORANGE
-    parts = (int(full[place : place + 2], 16) for place in (1, 3, 5))
-    return "#" + "".join(f"{round(255 + (p - 255) * share * _STRONGEST):02x}" for p in parts)
+def _share(contribution: float, limit: float) -> float:
+    """How much of the colour a contribution has, in [0, 1]."""
+    return min(abs(contribution) / limit, 1.0)
+
+
+def _mixed(colour: str, share: float) -> str:
+    """A colour with so much of it in white."""
+    parts = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return "#" + "".join(f"{round(255 + (part - 255) * share):02x}" for part in parts)
 
 
 def _span(word: ColouredWord, limit: float) -> str:
-    text, colour = escape(_shown(word.text)), _colour(word.contribution, limit)
-    if colour is None or not text:
+    text, share = escape(_shown(word.text)), _share(word.contribution, limit)
+    if share < _WEAKEST or not text:
         return text
-    line = f"solid {BLUE}" if word.contribution > 0 else f"dashed {ORANGE}"
+    colour, line = (BLUE, "solid") if word.contribution > 0 else (ORANGE, "dashed")
     return (
-        f'<span title="{word.contribution:+.3g}" style="background:{colour};'
-        f'border-bottom:2px {line};padding:0 .1em">{text}</span>'
+        f'<span title="{word.contribution:+.3g}" style="background:'
+        f"{_mixed(colour, _STRONGEST * share)};border-bottom:2px {line} {_mixed(colour, share)};"
+        f'padding:0 .1em">{text}</span>'
     )
 
 
 def _style(contribution: float, limit: float) -> str:
-    colour = _colour(contribution, limit)
-    if colour is None:
+    share = _share(contribution, limit)
+    if share < _WEAKEST_IN_TERMINAL:
         return ""
-    return f"{'bold' if contribution > 0 else 'underline'} {INK} on {colour}"
+    colour, line = (BLUE, "bold") if contribution > 0 else (ORANGE, "underline")
+    return f"{line} {INK} on {_mixed(colour, _STRONGEST * share)}"
 
 
 def _legend(label: str) -> tuple[str, str]:
@@ -295,7 +299,7 @@ def _notes(words: Sequence[ColouredWord], limit: float) -> str:
     note = f"full colour from {limit:.3g} on"
     if abs(unseen) < _WEAKEST * limit:
         return note
-    return f"{note}; what is not shown, as the text's beginning and end, adds {unseen:+.3g}"
+    return f"{note}; beginning and end of the text add {unseen:+.3g}"
 
 
 def _shown(text: str) -> str:

@@ -1,14 +1,14 @@
 """The normaliser of a softmax over a large vocabulary, and its gradients, chunk by chunk.
 
-Hidden states ``(n, width)``, a weight ``(words, width)`` and a bias ``(words,)`` flow in; what flows
-out is ``ln(sum(exp(hidden @ weight.T + bias)))`` of every row, and on the way the gradients of
-these numbers are added up. The logits ``(n, words)`` never exist as a whole:
+Hidden states ``(n, width)``, a weight ``(words, width)`` and a bias ``(words,)`` flow in; out flows
+``ln(sum(exp(hidden @ weight.T + bias)))`` of every row, and on the way the gradients of these
+numbers are added up. The logits ``(n, words)`` never exist as a whole:
 
 - Rows are taken in chunks. The exponentials of one chunk, tens of megabytes, are kept until the
   chunk is done, in memory that the next chunk uses again, and the next step too.
-- On the CPU each chunk goes through the vocabulary in tiles that fit into the second-level cache:
-  product, exponentials, their sum and the hidden states' gradient are made of a tile while it is
-  there.
+- On the CPU each core has a band of the vocabulary to itself, and goes through it in tiles that fit
+  into its second-level cache: product, exponentials, their sum and the hidden states' gradient are
+  made of a tile while it is there. The cores meet twice a chunk.
 - The weight's gradient needs a row's whole sum. It is made of the kept exponentials when the sum is
   known, by dividing the *hidden state* by it and not the exponentials, which are only read.
 
@@ -19,9 +19,12 @@ else; no product is made twice. ``bench/softmax.py`` has the figures.
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
+
+from tabtext.text.side_by_side import side_by_side
 
 __all__ = ["Gradients", "log_normalisers"]
 
@@ -36,6 +39,10 @@ _FEWEST_ROWS = 64
 _TILE = 2**18
 """Elements of a tile: 1 MiB of single precision, the second-level cache of a core today."""
 _NARROWEST_TILE = 128
+_WORTH_A_CORE = 2**19
+"""Logits below which one thread does everything: a second one would start too late."""
+_NARROWEST_BAND = 512
+"""Words that a core needs to be worth its start."""
 
 _LARGE = 1e30
 """Sums up to here, times any reasonable weight, are far from overflow in single precision."""
@@ -57,10 +64,13 @@ class Gradients:
     weight: Tensor | None = None
     bias: Tensor | None = None
 
-    @property
-    def keep_exponentials(self) -> bool:
-        """Whether something is made of the exponentials when their sums are known."""
-        return self.weight is not None or self.bias is not None
+    def of(self, words: slice) -> "Gradients":
+        """Where those of some words go."""
+        return Gradients(
+            hidden=self.hidden,
+            weight=None if self.weight is None else self.weight[words],
+            bias=None if self.bias is None else self.bias[words],
+        )
 
 
 def log_normalisers(
@@ -68,7 +78,7 @@ def log_normalisers(
     weight: Tensor,
     bias: Tensor,
     *,
-    gradients: Gradients = Gradients(),  # noqa: B008  (frozen and empty)
+    gradients: Gradients = Gradients(),
     counted: Tensor | None = None,
     chunk_rows: int | None = None,
 ) -> Tensor:
@@ -102,130 +112,151 @@ def log_normalisers(
     >>> gradients.weight[0]
     tensor([0.2500, 0.2500])
     """
+    rows = min(
+        chunk_rows or _rows_of_a_chunk(len(hidden), len(weight), hidden.device),
+        max(len(hidden), 1),
+    )
+    bands = [
+        _Band(weight[words], bias[words], gradients.of(words), rows, name=f"{number}")
+        for number, words in enumerate(_cut_into_bands(rows, len(weight), hidden.device))
+    ]
     normalisers = bias.new_empty(len(hidden))
-    rows = chunk_rows or _rows_of_a_chunk(len(hidden), len(weight), hidden.device)
     for begin in range(0, len(hidden), rows):
         here = slice(begin, begin + rows)
-        chunk = _Chunk(
-            hidden[here],
-            weight,
-            bias,
-            hidden_gradient=None if gradients.hidden is None else gradients.hidden[here],
-            keep=gradients.keep_exponentials,
+        side_by_side([partial(band.exponentiate, hidden[here]) for band in bands])
+        # Every band has a shift of its own; they meet at the largest.
+        shifts = torch.stack([band.shift for band in bands])
+        shift = shifts.amax(dim=0)
+        scales = (shifts - shift).exp_()
+        total = (torch.stack([band.sums for band in bands]) * scales).sum(dim=0)
+        normalisers[here] = total.log().add_(shift).squeeze(1)
+        shares = scales.div_(total)
+        if counted is not None:
+            shares.mul_(counted[here, None])
+        side_by_side(
+            [partial(band.add_gradients, share) for band, share in zip(bands, shares, strict=True)]
         )
-        normalisers[here] = chunk.log_sums().squeeze(1)
-        chunk.add_gradients(gradients, None if counted is None else counted[here])
+        if gradients.hidden is not None:
+            gradients.hidden[here] = sum(band.hidden_gradient for band in bands)
     return normalisers
 
 
-class _Chunk:
-    """Some rows, and the exponentials of their logits, tile by tile of the vocabulary.
+class _Band:
+    """A part of the vocabulary, and the exponentials of some rows' logits for its words.
 
     The exponentials are ``exp(logit - shift)``, with a shift for every row that keeps them in
     range: the largest logit of the *first* tile. Others may be larger, by 60 and more, before
-    single precision notices; then the chunk is done once more with the largest of all. With one
+    single precision notices; then the rows are done once more with the largest of all. With one
     tile, as on a GPU, there are no others, and nothing to look at.
     """
 
+    hidden: Tensor  # (rows, width): what is worked on
+    operand: Tensor  # the same in the precision of products
+    shift: Tensor  # (rows, 1)
+    sums: Tensor  # (rows, 1): of the exponentials
+    hidden_gradient: Tensor  # (rows, width): times the sums, until it is normalised
+
     def __init__(
-        self,
-        hidden: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        *,
-        hidden_gradient: Tensor | None,
-        keep: bool,
+        self, weight: Tensor, bias: Tensor, gradients: Gradients, rows: int, *, name: str
     ) -> None:
-        self.hidden = hidden
-        self.operand = hidden.to(weight.dtype)
         self.weight = weight
         self.bias = bias
-        self.hidden_gradient = hidden_gradient
-        self.keep = keep
-        self.tiles = _tiles(len(hidden), len(weight), hidden.device)
-        self.sums = hidden.new_zeros((len(hidden), 1))  # of the exponentials
-        words = len(weight) if keep else self.tiles[0].stop
-        self.memory = _scratch.take("kept", len(hidden) * words, weight)
+        self.gradients = gradients
+        self.keep = gradients.weight is not None or gradients.bias is not None
+        self.tiles = _cut_into_tiles(rows, len(weight), weight.device)
+        widest = self.tiles[0].stop
+        # What is kept lies tile after tile; else all tiles share the memory of one.
+        self.memory = _scratch.take(
+            f"kept {name}", rows * (len(weight) if self.keep else widest), weight
+        )
+        self.full = self.memory
+        if weight.dtype != bias.dtype:
+            self.full = _scratch.take(f"full {name}", rows * widest, bias)
 
-    def log_sums(self) -> Tensor:
-        """Exponentiate everything; return ``ln(sum(exp(logit)))`` as a column."""
-        shift = self._exponentiate(None)
+    def exponentiate(self, hidden: Tensor) -> None:
+        """Fill the tiles; leave the sums, their shift, and the hidden gradient times the sums."""
+        self.hidden = hidden
+        self.operand = hidden.to(self.weight.dtype)
+        self.shift = self._fill(None)
         # "not smaller" is also what NaN is.
         if len(self.tiles) > 1 and not bool(self.sums.max() < _LARGE):
-            shift = self._exponentiate(self._largest_logits())
-        return self.sums.log().add_(shift)
+            self.shift = self._fill(self._largest_logits())
 
-    def add_gradients(self, gradients: Gradients, counted: Tensor | None) -> None:
-        """Make of the exponentials what needed their sums."""
-        share = self.sums.reciprocal()
-        if counted is not None:
-            share.mul_(counted[:, None])
-        if self.hidden_gradient is not None:
+    def add_gradients(self, share: Tensor) -> None:
+        """Make of the exponentials what needed the factors ``(rows, 1)`` that normalise them."""
+        if self.gradients.hidden is not None:
             self.hidden_gradient.mul_(share)
         if not self.keep:
             return
         scaled = (self.hidden * share).to(self.weight.dtype)
         share = share.squeeze(1)
-        for tile, kept in self._with_memory():
-            if gradients.weight is not None:
-                _add_product(gradients.weight[tile], kept.t(), scaled)
-            if gradients.bias is not None:
-                exponentials = self._in_full(kept)
-                if exponentials is not kept:
-                    exponentials.copy_(kept)
-                gradients.bias[tile].addmv_(exponentials.t(), share)
+        for tile, kept, full in self._with_memory():
+            if self.gradients.weight is not None:
+                _add_product(self.gradients.weight[tile], kept.t(), scaled)
+            if self.gradients.bias is not None:
+                if full is not kept:
+                    full.copy_(kept)
+                self.gradients.bias[tile].addmv_(full.t(), share)
 
-    def _exponentiate(self, shift: Tensor | None) -> Tensor:
-        """Fill the tiles, the sums, and the hidden gradient times the sums; return the shift."""
-        self.sums.zero_()
-        if self.hidden_gradient is not None:
-            self.hidden_gradient.zero_()
-        for tile, kept in self._with_memory():
-            values = self._logits(tile, shift, kept)
+    def _fill(self, shift: Tensor | None) -> Tensor:
+        """Fill the tiles; return the shift."""
+        self.sums = self.hidden.new_zeros((len(self.hidden), 1))
+        self.hidden_gradient = torch.zeros_like(self.hidden)
+        for tile, kept, full in self._with_memory():
+            self._fill_with_logits(tile, shift, kept, full)
             if shift is None:
-                shift = values.amax(dim=1, keepdim=True)
-                values.sub_(shift)
-            values.exp_()
-            self.sums.add_(values.sum(dim=1, keepdim=True))
-            if values is not kept:
-                kept.copy_(values)
-            if self.hidden_gradient is not None:
+                shift = _largest(full)
+                full.sub_(shift)
+            full.exp_()
+            self.sums.add_(full.sum(dim=1, keepdim=True))
+            if full is not kept:
+                kept.copy_(full)
+            if self.gradients.hidden is not None:
                 _add_product(self.hidden_gradient, kept, self.weight[tile])
         assert shift is not None  # there is a tile
         return shift
 
     def _largest_logits(self) -> Tensor:
         """The largest logit of every row, as a column."""
-        largest = self.sums.new_full(self.sums.shape, -torch.inf)
-        for tile, kept in self._with_memory():
-            logits = self._logits(tile, None, kept)
-            torch.maximum(largest, logits.amax(dim=1, keepdim=True), out=largest)
-        return largest
+        of_tiles = []
+        for tile, kept, full in self._with_memory():
+            self._fill_with_logits(tile, None, kept, full)
+            of_tiles.append(_largest(full))
+        return torch.cat(of_tiles, dim=1).amax(dim=1, keepdim=True)
 
-    def _logits(self, tile: slice, shift: Tensor | None, kept: Tensor) -> Tensor:
-        """A tile's logits less the shift, in full precision; ``kept`` may be written to."""
-        logits = self._in_full(kept)
+    def _fill_with_logits(
+        self, tile: slice, shift: Tensor | None, kept: Tensor, full: Tensor
+    ) -> None:
+        """Fill ``full`` with a tile's logits less the shift; ``kept`` may be written to, too."""
         if shift is None:
-            logits.copy_(self.bias[tile])
+            full.copy_(self.bias[tile])
         else:
-            torch.sub(self.bias[tile], shift, out=logits)
-        if logits is kept:
-            return logits.addmm_(self.operand, self.weight[tile].t())
-        return logits.add_(torch.mm(self.operand, self.weight[tile].t(), out=kept))
+            torch.sub(self.bias[tile], shift, out=full)
+        weight = self.weight[tile].t()
+        if full is kept:
+            full.addmm_(self.operand, weight)
+        else:
+            full.add_(torch.mm(self.operand, weight, out=kept))
 
-    def _with_memory(self) -> Iterator[tuple[slice, Tensor]]:
-        """Every tile, with memory for its exponentials in the precision of the products."""
+    def _with_memory(self) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Every tile, with memory for its exponentials as products and as sums need them.
+
+        These are the same where products are in the precision of sums.
+        """
         rows = len(self.hidden)
         for tile in self.tiles:
+            words = tile.stop - tile.start
             begin = rows * tile.start if self.keep else 0
-            width = tile.stop - tile.start
-            yield tile, self.memory[begin : begin + rows * width].view(rows, width)
+            kept = self.memory[begin : begin + rows * words].view(rows, words)
+            if self.full is self.memory:
+                yield tile, kept, kept
+            else:
+                yield tile, kept, self.full[: rows * words].view(rows, words)
 
-    def _in_full(self, kept: Tensor) -> Tensor:
-        """Memory like ``kept`` in the precision of the sums, which may be ``kept`` itself."""
-        if kept.dtype == self.hidden.dtype:
-            return kept
-        return _scratch.take("full", kept.numel(), self.hidden).view(kept.shape)
+
+def _largest(logits: Tensor) -> Tensor:
+    """The largest of every row, as a column; finite even if all words are ruled out by -inf."""
+    return logits.amax(dim=1, keepdim=True).clamp_(min=torch.finfo(logits.dtype).min)
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
@@ -239,16 +270,28 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
 def _rows_of_a_chunk(n: int, words: int, device: torch.device) -> int:
     """Rows of a chunk, so that all chunks are about equally long."""
     kept = _KEPT if device.type == "cpu" else _KEPT_ON_GPU
-    most = min(max(kept // words, _FEWEST_ROWS), _ROWS if device.type == "cpu" else n)
-    n_chunks = -(-n // most)
-    return -(-n // n_chunks)
+    most = min(max(kept // words, _FEWEST_ROWS), _ROWS if device.type == "cpu" else max(n, 1))
+    n_chunks = max(-(-n // most), 1)
+    return max(-(-n // n_chunks), 1)
 
 
-def _tiles(rows: int, words: int, device: torch.device) -> Sequence[slice]:
-    """Cut the vocabulary into what fits into a cache; on a GPU it stays whole."""
+def _cut_into_bands(rows: int, words: int, device: torch.device) -> Sequence[slice]:
+    """Cut the vocabulary into a band for every core that is worth starting."""
+    n_bands = 1
+    if device.type == "cpu" and rows * words > _WORTH_A_CORE:
+        n_bands = max(min(torch.get_num_threads(), words // _NARROWEST_BAND), 1)
+    return _cut(words, -(-words // n_bands))
+
+
+def _cut_into_tiles(rows: int, words: int, device: torch.device) -> Sequence[slice]:
+    """Cut a band into what fits into a cache; on a GPU it stays whole."""
     width = words
     if device.type == "cpu":
         width = max(_TILE // rows, _NARROWEST_TILE)
+    return _cut(words, width)
+
+
+def _cut(words: int, width: int) -> Sequence[slice]:
     return [slice(begin, min(begin + width, words)) for begin in range(0, words, width)]
 
 

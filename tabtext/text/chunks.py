@@ -5,30 +5,34 @@ the table lives. Distinct chunks grow much more slowly than text, so what is cos
 of them once.
 """
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 __all__ = ["ChunkTable"]
 
+Item = TypeVar("Item", bound=np.generic)
 Numbers = npt.NDArray[np.int32]
 Places = npt.NDArray[np.int64]
 
 
 class ChunkTable:
-    """The distinct chunks seen so far, and their numbers.
+    r"""The distinct chunks seen so far, and their numbers.
 
     Attributes
     ----------
     empty, newline : int
-        Numbers of ``""`` and ``"\\n"``, which are always there.
+        Numbers of ``""`` and ``"\n"``, which are always there.
 
     Examples
     --------
     >>> table = ChunkTable()
-    >>> numbers, ends = table.cut(pa.array(["so, so", "so\\nwhat"], pa.large_string()), squeeze=True)
+    >>> texts = pa.array(["so, so", "so\nwhat"], pa.large_string())
+    >>> numbers, ends = table.cut(texts, squeeze=True)
     >>> [table.text_of(number) for number in numbers]
-    ['so,', 'so', 'so', '\\n', 'what']
+    ['so,', 'so', 'so', '\n', 'what']
     >>> ends
     array([2, 5])
     """
@@ -45,14 +49,14 @@ class ChunkTable:
         return self._length
 
     def cut(self, texts: pa.LargeStringArray, *, squeeze: bool) -> tuple[Numbers, Places]:
-        """Return the numbers of all texts' chunks end to end, and where each text's end.
+        r"""Return the numbers of all texts' chunks end to end, and where each text's end.
 
         Parameters
         ----------
         texts : large_string array
             Valid UTF-8 without nulls.
         squeeze : bool
-            Whether white space is a chunk only where it has a line break, and then ``"\\n"``, and
+            Whether white space is a chunk only where it has a line break, and then ``"\n"``, and
             none at the ends of a text. If not, white space is a chunk as spaCy sees it: all but
             one space behind a word.
         """
@@ -78,7 +82,7 @@ class ChunkTable:
             )
             if row < len(texts):
                 n_bytes = int(offsets[row + 1] - offsets[row])
-                self._make_room(n_bytes + 1, n_bytes)
+                self._make_room(n_bytes, n_bytes)
         return numbers[: ends[-1] if len(ends) else 0], ends
 
     def add(self, text: str) -> int:
@@ -87,7 +91,9 @@ class ChunkTable:
 
         encoded = np.frombuffer(text.encode(), np.uint8)
         self._make_room(1, len(encoded))
-        number = add_chunk(encoded, self._slots, self._content, self._ends, self._length)
+        number = add_chunk(
+            encoded, 0, len(encoded), self._slots, self._content, self._ends, self._length
+        )
         self._length = max(self._length, number + 1)
         return int(number)
 
@@ -98,10 +104,10 @@ class ChunkTable:
     def texts_from(self, first: int) -> list[str]:
         """Return the chunks from a number on."""
         ends = self._ends[first : self._length + 1]
-        buffers = [None, pa.py_buffer(ends), pa.py_buffer(self._content)]
-        chunks: list[str] = pa.LargeStringArray.from_buffers(
-            len(ends) - 1, buffers[1], buffers[2]
-        ).to_pylist()
+        array = pa.LargeStringArray.from_buffers(
+            len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(self._content)
+        )
+        chunks: list[str] = array.to_pylist()
         return chunks
 
     def _make_room(self, n_chunks: int, n_bytes: int) -> None:
@@ -123,7 +129,7 @@ def _buffers(texts: pa.LargeStringArray) -> tuple[npt.NDArray[np.uint8], Places]
     return np.frombuffer(content or b"", np.uint8), places
 
 
-def _enlarged(array: npt.NDArray[np.generic], length: int) -> npt.NDArray[np.generic]:
+def _enlarged(array: npt.NDArray[Item], length: int) -> npt.NDArray[Item]:
     room = np.empty(max(length, 2 * len(array)), array.dtype)
     room[: len(array)] = array
     return room

@@ -20,6 +20,10 @@ __all__ = ["ConcatPooling", "HeadNorm", "Pooled", "TextClassifierNetwork"]
 
 HeadNorm = Literal["batch", "layer"]
 
+# A pass over a chunk has a cost of its own, of one or two milliseconds on the CPU: few documents
+# are read further at once than many.
+_TOKENS_AT_ONCE = 64 * 144
+
 
 class Pooled(NamedTuple):
     """What is known of documents that were read up to some token; each ``(rows, width)``."""
@@ -90,8 +94,9 @@ class ConcatPooling(nn.Module):
         last = outputs.gather(1, final[:, None, None].expand(-1, 1, width)).squeeze(1)
         # A document that goes on has its last output later, so this one does no harm.
         last = torch.where(inside[:, :1], last, pooled.last)
-        largest = outputs.masked_fill(~inside[:, :, None], -torch.inf).amax(1)
-        total = torch.bmm(inside[:, None, :].to(outputs.dtype), outputs).squeeze(1)
+        behind = ~inside[:, :, None]
+        largest = outputs.masked_fill(behind, -torch.inf).amax(1)
+        total = outputs.masked_fill(behind, 0.0).sum(1, dtype=pooled.total.dtype)
         return Pooled(last, pooled.largest.maximum(largest), pooled.total + total)
 
     @staticmethod
@@ -132,7 +137,8 @@ class TextClassifierNetwork(nn.Module):
     head_norm : {"batch", "layer"}
         What normalises each layer's inputs.
     chunk_length : int
-        Tokens that are read at once.
+        Documents are read in multiples of so many tokens, in batches of 64 documents by this alone:
+        then memory is looked after, and those that have ended are left out.
     gradient_length : int
         At least so many tokens at the end of a document get gradients (up to a chunk more do so
         where the document is longer). The default, 20 times the length of a window in language
@@ -203,7 +209,7 @@ class TextClassifierNetwork(nn.Module):
             if order == list(range(len(ends))):
                 features = self._features(tokens, ends)
             else:
-                chosen = torch.tensor(order, device=tokens.device)
+                chosen = _sent(order, tokens.device)
                 features = self._features(tokens[chosen], [ends[row] for row in order])
                 features = features[chosen.argsort()]
         raw: Tensor = self.head(features)
@@ -226,6 +232,7 @@ class TextClassifierNetwork(nn.Module):
 
     # -- reading -----------------------------------------------------------------------------
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch leaves it untyped
     def _features(self, tokens: Tensor, lengths: list[int]) -> Tensor:
         """Pooled outputs of documents by falling length."""
         masks = self.encoder.fixed_masks(len(tokens)) if self.training else nullcontext()
@@ -244,7 +251,7 @@ class TextClassifierNetwork(nn.Module):
                     reading.read(tokens, early)
                 tokens = _shifted(tokens, early, max(late))
             reading.read(tokens, late)
-        return self.pooling.finish(reading.pooled, torch.tensor(lengths, device=tokens.device))
+        return self.pooling.finish(reading.pooled, _sent(lengths, tokens.device))
 
     def _without_gradient(self, length: int) -> int:
         """How many tokens at a document's beginning get no gradient: whole chunks."""
@@ -273,11 +280,11 @@ class _Reading:
 
         Those still running must come first, but for some whose last chunk is the last of all.
         """
-        longest = max(lengths, default=0)
-        left = torch.tensor(lengths, device=tokens.device)
-        for begin in range(0, longest, self.chunk_length):
-            end = min(begin + self.chunk_length, longest)
+        left = _sent(lengths, tokens.device)
+        begin, longest = 0, max(lengths, default=0)
+        while begin < longest:
             rows = max(row for row, length in enumerate(lengths) if length > begin) + 1
+            end = self._end_of_chunk(begin, lengths[:rows])
             state = tuple(tuple(part[:rows] for part in layer) for layer in self.state)
             pooled = Pooled(*(part[:rows] for part in self.pooled))
             chunk = tokens[:rows, begin:end], left[:rows] - begin
@@ -296,6 +303,14 @@ class _Reading:
             self.state = tuple(
                 tuple(map(_over, new, old)) for new, old in zip(state, self.state, strict=True)
             )
+            begin = end
+
+    def _end_of_chunk(self, begin: int, lengths: Sequence[int]) -> int:
+        """Where to stop reading next: where one of these documents ends, or memory says so."""
+        unit = self.chunk_length
+        shortest = min(length for length in lengths if length > begin)
+        at_most = unit * max(_TOKENS_AT_ONCE // (unit * len(lengths)), 1)
+        return min(-(-shortest // unit) * unit, begin + at_most, max(lengths))
 
     def _read_chunk(
         self, tokens: Tensor, left: Tensor, state: State, pooled: Pooled
@@ -309,6 +324,11 @@ def _is_exported() -> bool:
     return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
 
 
+def _sent(numbers: Sequence[int], device: torch.device) -> Tensor:
+    """Numbers on the device, which is not waited for."""
+    return torch.tensor(numbers, dtype=torch.long).to(device, non_blocking=True)
+
+
 def _over(first: Tensor, whole: Tensor) -> Tensor:
     """The whole with other first rows."""
     return first if len(first) == len(whole) else torch.cat([first, whole[len(first) :]])
@@ -317,7 +337,7 @@ def _over(first: Tensor, whole: Tensor) -> Tensor:
 def _shifted(tokens: Tensor, starts: Sequence[int], width: int) -> Tensor:
     """Of every row the tokens from its start on."""
     columns = torch.arange(width, device=tokens.device)
-    places = torch.tensor(starts, device=tokens.device)[:, None] + columns
+    places = _sent(starts, tokens.device)[:, None] + columns
     return tokens.gather(1, places.clamp_(max=tokens.shape[1] - 1))
 
 

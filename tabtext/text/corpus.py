@@ -89,7 +89,7 @@ def prepare_corpus(
 
     Texts are read again when a preparation continues, but only those are tokenized that had not
     been; a text that has changed in between is noticed. A corpus that is complete is checked in the
-    same way, and opened.
+    same way, and opened. One process at a time may prepare a corpus.
 
     Parameters
     ----------

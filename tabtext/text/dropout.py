@@ -54,8 +54,9 @@ def fill_dropout_mask(mask: Tensor, rate: float) -> Tensor:
 
     On the CPU every element takes 16 of the generator's bits: the rate is that of the nearest
     multiple of 1 / 65,536, and so is the scale, which leaves the mean exact. That is five times as
-    fast as torch's Bernoulli numbers, which would take 2 % of a training step at 1,152 units. The
-    mask comes from torch's global generator of the device, and a checkpoint of that repeats it.
+    fast as torch's Bernoulli numbers, which take 3 % of a training step at 1,152 units
+    (``bench/encoder.py``). The mask comes from torch's global generator of the device, and a
+    checkpoint of that repeats it.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ refused or replaced, but never dropped.
 """
 
 import codecs
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -42,7 +43,7 @@ SUFFIXES = (".csv", ".parquet", ".jsonl", ".txt")
 
 
 def read_text_file(
-    path: str | Path, *, columns: Sequence[str] = (), errors: Undecodable = "strict"
+    path: str | os.PathLike[str], *, columns: Sequence[str] = (), errors: Undecodable = "strict"
 ) -> pa.Table:
     r"""Read a file or folder with texts, all of its columns.
 
@@ -97,7 +98,9 @@ def read_text_file(
     return _parse_csv(content, path, columns)
 
 
-def read_labelled_folder(path: str | Path, *, errors: Undecodable = "strict") -> pa.Table:
+def read_labelled_folder(
+    path: str | os.PathLike[str], *, errors: Undecodable = "strict"
+) -> pa.Table:
     """Read a folder of text files, whose subfolders, if it has some, are classes.
 
     Parameters

@@ -185,8 +185,8 @@ def beam_search(
     given = _checked(prompt, network)
 
     def rank(text: _Text) -> float:
-        length = float(len(text.ids) - len(given) + text.finished)
-        return text.log_probability / length**length_power
+        length = len(text.ids) - len(given) + text.finished
+        return text.log_probability / float(length**length_power)
 
     finished: list[_Text] = []
     alive = [_Text(given)]
@@ -199,7 +199,7 @@ def beam_search(
             if number == n_tokens - 1 or not alive:
                 break
             # Whatever follows, a sum of log-probabilities falls, and no text gets longer than this.
-            bound = alive[0].log_probability / float(n_tokens) ** length_power
+            bound = alive[0].log_probability / float(n_tokens**length_power)
             if len(finished) == n_continuations and rank(finished[-1]) >= bound:
                 break
             last = torch.tensor([text.ids[-1] for text in alive], device=scores.device)

@@ -21,7 +21,7 @@ from tabtext.errors import ArtifactError, DataError, ParameterError, TabTextWarn
 from tabtext.text.documents import Documents
 from tabtext.text.numbering import count_marks, count_tokens, field_numbers, number_documents
 from tabtext.text.reading import read_texts
-from tabtext.text.special_tokens import BEGIN_ID, END_ID, FIELD_ID, PADDING_ID
+from tabtext.text.special_tokens import BEGIN, END, FIELD, PADDING
 from tabtext.text.storage import read_json, write_json
 from tabtext.text.subwords import SubwordTokenizer
 from tabtext.text.tokenization import TokenizedTexts, Tokenizer, WordTokenizer
@@ -198,16 +198,20 @@ class TextPreprocessor(BaseEstimator):
             If an id is not in the vocabulary.
         """
         check_is_fitted(self, "vocabulary_")
-        fields: list[list[int]] = [[]]
+        return self.restore(self.vocabulary_.tokens_of(ids))
+
+    def restore(self, tokens: Sequence[str]) -> str:
+        """Return readable text, as ``text_of``, of tokens instead of ids."""
+        check_is_fitted(self, "vocabulary_")
+        fields: list[list[str]] = [[]]
         after_mark = False
-        for number in map(int, ids):
-            if number == FIELD_ID:
+        for token in tokens:
+            if token == FIELD:
                 fields.append([])
-            elif number not in (PADDING_ID, BEGIN_ID, END_ID) and not after_mark:
-                fields[-1].append(number)
-            after_mark = number == FIELD_ID  # what follows is the column's number, no text
-        tokens = [self.vocabulary_.tokens_of(field) for field in fields if field]
-        return "\n".join(self.tokenizer_.restore(field) for field in tokens)
+            elif token not in (PADDING, BEGIN, END) and not after_mark:
+                fields[-1].append(token)
+            after_mark = token == FIELD  # what follows is the column's number, no text
+        return "\n".join(self.tokenizer_.restore(field) for field in fields if field)
 
     # -- disk --------------------------------------------------------------------------------
 
@@ -252,8 +256,9 @@ class TextPreprocessor(BaseEstimator):
         config = read_json(directory / _CONFIG, "text preprocessor", newest=_FORMAT_VERSION)
         vocabulary = Vocabulary.load(directory / _VOCABULARY)
         try:
+            tokenizer = tokenizer_of(config["tokenizer"])
             preprocessor = cls(
-                tokenizer=tokenizer_of(config["tokenizer"]),
+                tokenizer=tokenizer,
                 max_size=int(config["max_size"]),
                 min_freq=int(config["min_freq"]),
                 columns=[str(name) for name in config["columns"]],
@@ -276,7 +281,7 @@ class TextPreprocessor(BaseEstimator):
                 f"preprocessor: it has {vocabulary.fingerprint()}, not {fingerprint}"
             )
         preprocessor.vocabulary_ = vocabulary
-        preprocessor.tokenizer_ = preprocessor.tokenizer
+        preprocessor.tokenizer_ = tokenizer
         return preprocessor
 
     # -- the steps ---------------------------------------------------------------------------

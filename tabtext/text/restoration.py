@@ -23,10 +23,11 @@ __all__ = ["restore"]
 _MOST_REPEATS = 10_000
 """A language model may write any number; a longer run than this is left out."""
 
-_AFTER_A_WORD = frozenset(".,;:!?%)]}…”’»°™®")
-_BEFORE_A_WORD = frozenset("([{“‘«$£€#@¿¡")
-_BETWEEN_WORDS = frozenset("/\\_–—")
-_APOSTROPHES = "'’"
+_AFTER_A_WORD = frozenset(".,;:!?%)]}…”’»°™®")  # noqa: RUF001
+_BEFORE_A_WORD = frozenset("([{“‘«$£€#@¿¡")  # noqa: RUF001
+_BETWEEN_WORDS = frozenset("/\\_–—")  # noqa: RUF001
+_APOSTROPHES = "'’"  # noqa: RUF001
+_NOT = ("n't", "n’t")  # noqa: RUF001
 _JOINED = frozenset(
     [("gon", "na"), ("wan", "na"), ("got", "ta"), ("gim", "me"), ("lem", "me"), ("ca", "nt")]
     + [(verb, "nt") for verb in ("do", "did", "does", "have", "has", "had", "is", "was", "were")]
@@ -115,7 +116,7 @@ class _Spacing:
         if self._glued or word.isspace():
             return False
         previous, first = self._previous, word[0]
-        if (previous.lower(), word.lower()) in _JOINED or word.lower() in ("n't", "n’t"):
+        if (previous.lower(), word.lower()) in _JOINED or word.lower() in _NOT:
             return False
         if first in _APOSTROPHES and len(word) > 1 and word[1:].isalpha():  # 's, 're, 'll
             return not previous[-1].isalnum()
@@ -123,10 +124,10 @@ class _Spacing:
             return False
         if word == "-":
             return not previous[-1].isalnum()
-        if word in _APOSTROPHES or word == '"':
+        if word in ("'", '"'):
             return not (word in self._open_quotes or self._is_possessive(word))
         if is_run and word.isalpha():  # s + oooo, but part + III
-            return not (previous.isalpha() and previous[-1].isupper() == word.isupper())
+            return not previous.isalpha() or (word.isupper() and not previous[-1].isupper())
         return not (first in _AFTER_A_WORD and set(word) <= _AFTER_A_WORD)
 
     def pass_over(self, word: str) -> None:
@@ -134,7 +135,7 @@ class _Spacing:
         if word.isspace():
             self._glued = True
             self._open_quotes.clear()
-        elif word == '"' or (word == "'" and not self._is_possessive(word)):
+        elif word in ("'", '"') and not self._is_possessive(word):
             self._glued = word not in self._open_quotes
             self._open_quotes ^= {word}
         else:
@@ -149,7 +150,7 @@ class _Spacing:
         """Whether an apostrophe belongs to the plural before it: ``the parents' house``."""
         before = self._previous.lower()
         return (
-            word in _APOSTROPHES
+            word == "'"
             and len(before) > 3
             and before.endswith(("s", "in"))  # parents', nothin'
             and before != "this"

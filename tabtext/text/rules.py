@@ -40,7 +40,7 @@ _BESIDE_SEPARATORS = re.compile(r"(?<=\S)(?=[/#\\])|(?<=[/#\\])(?=\S)")
 
 @dataclass(frozen=True, kw_only=True)
 class TextRules:
-    """Which clean-ups run: rules for texts, in this order, then spaCy, then rules for words.
+    r"""Which clean-ups run: rules for texts, in this order, then spaCy, then rules for words.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class TextRules:
         A character three or more times in a row, digits excepted, becomes ``xxrep``, the number and
         the character: ``soooo`` is ``s xxrep 4 o``.
     separators : bool
-        Spaces go around ``/``, ``#`` and ``\\``.
+        Spaces go around ``/``, ``#`` and ``\``.
     spaces : bool
         White space with a line break in it becomes one line break, which is a token, other white
         space one space; at both ends of a text it vanishes.
@@ -79,8 +79,8 @@ class TextRules:
 
     Examples
     --------
-    >>> TextRules().clean("Soooo good!<br /><br />And/or  bad&hellip;").replace("\\ufdd0", "@")
-    'S @ 4 o good!\\nAnd / or bad…'
+    >>> TextRules().clean("Soooo good!<br /><br />And/or  bad&hellip;").replace("\ufdd0", "@")
+    'S @ 4 o good!\nAnd / or bad…'
     >>> TextRules().mark("NATO"), TextRules(upper=False).mark("NATO")
     (('xxup', 'nato'), ('nato',))
     >>> TextRules.none().mark("NATO")

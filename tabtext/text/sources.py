@@ -194,7 +194,8 @@ def _is_in_memory(data: Any) -> bool:
         first = next((entry for entry in data if not is_missing(entry)), None)
         return first is None or isinstance(first, str | bytes)
     tables = (Mapping, np.ndarray, pa.Array, pa.ChunkedArray, pa.Table, pa.RecordBatch)
-    return isinstance(data, tables) or hasattr(data, "__arrow_c_stream__")
+    pandas = type(data).__module__.split(".")[0] == "pandas"
+    return pandas or isinstance(data, tables) or hasattr(data, "__arrow_c_stream__")
 
 
 def _size_of(path: Path) -> int:

@@ -1,5 +1,6 @@
 """New chunks cut by several processes at once, where there are enough of them."""
 
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
@@ -73,6 +74,8 @@ _in_this_process: SpacyWords
 
 def _prepare(language: str, rules: TextRules) -> None:
     global _in_this_process
+    # spaCy would load PyTorch, in which it has no part here: 1.5 s and 200 MB in every process.
+    sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
     _in_this_process = SpacyWords(language, rules)
 
 

@@ -28,7 +28,7 @@ _ASKED, _WHOLE = 1, 2
 
 
 class CutChunks(NamedTuple):
-    """Words of some chunks: ``words[code]`` for all codes, ``counts[i]`` of them for chunk ``i``."""
+    """Words of chunks end to end: ``words[code]`` for every code, ``counts[i]`` for chunk ``i``."""
 
     words: list[str]
     codes: npt.NDArray[np.int32]

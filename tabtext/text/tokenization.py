@@ -7,9 +7,9 @@ puts the words together again, ``word_table`` applies the rules for words.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from tabtext.text.word_engine import WordEngine
 
 __all__ = ["Texts", "TokenizedTexts", "Tokenizer", "WordTokenizer"]
 
-Texts = pa.ChunkedArray | pa.Array | Sequence[str | None]
+Texts: TypeAlias = pa.ChunkedArray | pa.Array | Sequence[str | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +122,7 @@ class WordTokenizer:
     """
 
     language: str = "en"
-    rules: TextRules = TextRules()
+    rules: TextRules = field(default_factory=TextRules)
     n_processes: int = 1
 
     def __post_init__(self) -> None:

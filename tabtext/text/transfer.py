@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tabtext.errors import ArtifactError, ParameterError
+from tabtext.text.adaptive_softmax import AdaptiveSoftmax
 from tabtext.text.awd_lstm import EncoderOptions
 from tabtext.text.language_model import LanguageModelNetwork
 
@@ -127,8 +128,8 @@ def transferred_network(
     options : EncoderOptions, optional
         The encoder's; default: the network's. Of the same shape, with other dropouts perhaps.
     cutoffs : sequence of int, optional
-        Where classes of an adaptive softmax end in the new vocabulary, of which there are as many
-        as before. Default: as many tokens in each, relative to the vocabulary.
+        Where the clusters of an adaptive softmax begin in the new vocabulary; they are as many as
+        before, and keep their vectors. Default: at the same shares of the vocabulary.
 
     Raises
     ------
@@ -146,6 +147,8 @@ def transferred_network(
     2
     """
     transfer = transfer_vocabulary(network.state_dict(), old_tokens, new_tokens)
+    if cutoffs is None and isinstance(network.decoder, AdaptiveSoftmax):
+        cutoffs = _at_the_same_shares(network.decoder.cutoffs, len(old_tokens), len(new_tokens))
     with torch.random.fork_rng(devices=[]):  # nothing of what it begins with is kept
         other = LanguageModelNetwork(
             len(new_tokens),
@@ -173,6 +176,16 @@ def _moved_rows(rows: Tensor, sources: Tensor, known: Tensor, *, n_old: int, nam
     sources, known = sources.to(rows.device), known.to(rows.device)
     moved = rows.double().mean(dim=0).to(rows.dtype).expand(len(sources), *rows.shape[1:]).clone()
     moved[known] = rows[sources[known]]
+    return moved
+
+
+def _at_the_same_shares(cutoffs: Sequence[int], n_old: int, n_new: int) -> list[int]:
+    """Cutoffs for a vocabulary of another size, with a token at least between any two."""
+    moved: list[int] = []
+    for place, cutoff in enumerate(cutoffs):
+        lowest = moved[-1] + 1 if moved else 1
+        highest = n_new - len(cutoffs) + place
+        moved.append(max(lowest, min(round(cutoff * n_new / n_old), highest)))
     return moved
 
 

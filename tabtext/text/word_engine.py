@@ -20,7 +20,8 @@ __all__ = ["WordEngine"]
 Codes = npt.NDArray[np.int32]
 Places = npt.NDArray[np.int64]
 
-_BATCH_BYTES = 32 * 1024 * 1024
+_BATCH_BYTES = 8 * 1024 * 1024
+"""Text that is worked on at once, for each process: work that waits is several times as large."""
 _MAX_CHUNKS = 2_000_000
 """Distinct chunks after which the tables are emptied: about 300 MB."""
 
@@ -52,7 +53,7 @@ class WordEngine:
         """Return the distinct tokens, every text's codes end to end, and where they begin."""
         codes, lengths, n_done = [np.empty(0, np.int32)], [np.zeros(1, np.int64)], 0
         with self._lock, ChunkCutter(self._spacy_words, self.language, n_processes) as cut_chunks:
-            for batch in text_batches(texts, _BATCH_BYTES):
+            for batch in text_batches(texts, _BATCH_BYTES * n_processes):
                 words, ends = self._words_of(batch, cut_chunks)
                 found, ends = self._table.show(words, ends)
                 codes.append(found)
@@ -66,7 +67,9 @@ class WordEngine:
                 self._forget()
         return tokens, all_codes, np.cumsum(np.concatenate(lengths))
 
-    def _words_of(self, batch: pa.LargeStringArray, cut_chunks: ChunkCutter) -> tuple[Codes, Places]:
+    def _words_of(
+        self, batch: pa.LargeStringArray, cut_chunks: ChunkCutter
+    ) -> tuple[Codes, Places]:
         if self._spacy_words.by_chunk:
             return self._chunk_words.words_of(_clean(batch, self.rules), cut_chunks)
         documents = [self._spacy_words.cut_document(text) for text in batch.to_pylist()]

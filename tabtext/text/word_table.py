@@ -1,6 +1,7 @@
 """The distinct words seen so far, and the tokens that each is shown as."""
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -59,8 +60,8 @@ class WordTable:
         known = self._word_numbers
         before = len(known)
         numbers = np.fromiter((known.setdefault(word, len(known)) for word in words), np.int32)
-        if len(known) > before:
-            self._add_tokens(list(known)[before:])
+        new = list(islice(reversed(known), len(known) - before))
+        self._add_tokens(reversed(new))
         return numbers
 
     def show(self, words: Codes, ends: Places) -> tuple[Codes, Places]:

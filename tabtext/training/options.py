@@ -166,8 +166,8 @@ class TrainingOptions:
         Rows that go through the model at once; gradients of a batch's parts are added up, so that
         the step is that of the whole batch. None: the whole batch, as long as memory allows.
     compile : {"auto", "always", "never"}
-        See ``tabtext.training.compilation``. Batches that go through a GPU in parts are not
-        compiled.
+        See ``tabtext.training.compilation``. On a GPU, batches that go through in parts are not
+        compiled, nor are models that carry something from step to step.
     monitor : str
         What chooses the best epoch: ``"valid_loss"`` or a metric.
     greater_is_better : bool

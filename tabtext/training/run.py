@@ -212,10 +212,10 @@ class Run:
             )
         self._phase, self._rates = settings.phase, phase.rates
         self.groups.train()
-        # CUDA graphs give the gradients of all parts of a batch the same memory: they would
-        # overwrite each other instead of adding up.
-        in_parts = self.micro_batches.rows is not None and self.device.type == "cuda"
-        setting = "never" if in_parts else self.options.compile
+        # CUDA graphs give what comes out of every pass the same memory: the gradients of a batch's
+        # parts would overwrite each other instead of adding up, and so would what is carried on.
+        kept = self.micro_batches.rows is not None or bool(self._carriers)
+        setting = "never" if kept and self.device.type == "cuda" else self.options.compile
         self.network = compiled(self.model, setting, self.device, self.plan.n_steps)
         if not self.world.is_alone:
             # Wrapped anew in every phase: it notes which parameters have gradients.

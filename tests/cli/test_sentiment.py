@@ -142,3 +142,41 @@ def test_rows_without_a_label_are_counted_and_said(texts: Path) -> None:
     )  # fmt: skip
 
     assert "7 rows without label were left out" in done.stderr
+
+
+def test_explain_shows_the_prediction_and_every_word(texts: Path) -> None:
+    text = "A charming cast, but qwzx and DULL."
+
+    printed = run_well("sentiment", "explain", texts / "model", text).stdout
+
+    expected = tabtext.load(texts / "model").explain(text)
+    assert printed.startswith(f"{expected.output}: {expected.predicted:.3f}\n")
+    assert text in printed
+    assert f"speaks for {expected.output}" in printed
+
+
+@pytest.mark.parametrize("method", ["gradient", "occlusion"])
+def test_explain_prints_json(texts: Path, method: str) -> None:
+    options = ["--occlusion"] if method == "occlusion" else []
+
+    done = run_well(
+        "sentiment", "explain", texts / "model", "A joy.", "--output", "neg", "--json", *options
+    )
+
+    told = json.loads(done.stdout)
+    expected = tabtext.load(texts / "model").explain("A joy.", output="neg", method=method)
+    assert told["output"] == "neg"
+    assert told["tokens"] == list(expected.tokens)
+    np.testing.assert_allclose(told["contributions"], expected.contributions, atol=1e-5)
+
+
+def test_markup_in_a_text_is_text(texts: Path) -> None:
+    printed = run_well("sentiment", "explain", texts / "model", "[red]bad[/red] film").stdout
+
+    assert "[red]" in printed.replace(" ", "")
+
+
+def test_a_language_model_explains_no_prediction(texts: Path) -> None:
+    done = run("sentiment", "explain", texts / "lm", "A joy.")
+
+    assert "words are explained for text classifiers" in str(done.exception)

@@ -63,4 +63,4 @@ def test_the_installed_wheel_runs_the_demo(wheel: Path, tmp_path: Path) -> None:
     report = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     assert "<html" in report
     cards = sorted(path.parent.name for path in (tmp_path / "demo").glob("*/config.json"))
-    assert cards == ["arrival_delay", "late"]
+    assert cards == ["arrival_delay", "language_model", "late", "movies"]

@@ -373,7 +373,12 @@ def test_impossible_arguments_are_refused(arguments: dict[str, object], message:
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_on_a_gpu_the_batches_are_the_same_and_lengths_stay_behind(shuffle: bool) -> None:
+@pytest.mark.parametrize("fits", [True, False])
+def test_on_a_gpu_the_batches_are_the_same_and_lengths_stay_behind(
+    shuffle: bool, fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "tabtext.estimators.text_batches.documents"
+    monkeypatch.setattr(f"{module}.fits_on", lambda *arguments: fits)
     documents, target = documents_of([0, 0, *uneven(300)]), torch.arange(302)
     own = DocumentBatches(documents, target, target / 7, batch_size=8, shuffle=shuffle)
     there = DocumentBatches(

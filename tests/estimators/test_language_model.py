@@ -26,7 +26,7 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def texts() -> list[str]:
-    return load_snippets("amazon")["text"].head(1200).tolist()
+    return load_snippets("movies")["text"].tail(1200).tolist()
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +63,13 @@ def test_fine_tuning_makes_another_model_and_leaves_the_first(
     model: LanguageModel, texts: list[str]
 ) -> None:
     before = model.perplexity(texts[:50])
-    movies = load_snippets("movies")["text"].head(600).tolist()
+    tweets = load_snippets("tweets")["text"].head(800).tolist()
 
-    tuned = model.fine_tune(movies, epochs=2)
+    tuned = model.fine_tune(tweets, epochs=3)
 
     assert model.perplexity(texts[:50]) == before
     assert tuned.preprocessor_.vocabulary_.tokens != model.preprocessor_.vocabulary_.tokens
-    assert tuned.perplexity(movies[:100]) < model.perplexity(movies[:100])
+    assert tuned.perplexity(tweets[:100]) < len(tuned.preprocessor_.vocabulary_) / 2
     assert tuned.card_["recipe"]["fine_tuned_from"]["train"] == model.card_["rows"]["train"]
 
 
@@ -118,11 +118,11 @@ def test_a_vocabulary_of_another_model_is_refused(
 def test_generated_texts_begin_with_the_prompt_and_repeat_with_the_seed(
     model: LanguageModel,
 ) -> None:
-    first = model.generate("The battery", n_tokens=8, n_texts=3, random_state=1)
+    first = model.generate("The film", n_tokens=8, n_texts=3, random_state=1)
 
     assert len(first) == 3
-    assert all(text.startswith("The battery") for text in first)
-    assert first == model.generate("The battery", n_tokens=8, n_texts=3, random_state=1)
+    assert all(text.startswith("The film") for text in first)
+    assert first == model.generate("The film", n_tokens=8, n_texts=3, random_state=1)
     assert not any(mark in text for text in first for mark in ("xxmaj", "xxup", "xxbos", "xxunk"))
 
 

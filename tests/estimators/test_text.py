@@ -74,8 +74,8 @@ def test_several_texts_get_several_answers(classifier: TextClassifier) -> None:
 def test_a_language_model_gives_tokens_and_encoder(
     language_model: LanguageModel, movies: pd.DataFrame
 ) -> None:
-    model = TextClassifier(language_model=language_model, epochs=4, verbose=0, batch_size=16)
-    model.fit(movies["text"], movies["label"])
+    model = TextClassifier(language_model=language_model, epochs=6, verbose=0, batch_size=16)
+    model.set_params(learning_rate=4e-2).fit(movies["text"], movies["label"])
 
     assert model.preprocessor_.vocabulary_.tokens == language_model.preprocessor_.vocabulary_.tokens
     assert [phase["freeze_to"] for phase in model.card_["recipe"]["phases"]] == [3, 2, 1, 0]
@@ -254,19 +254,20 @@ def test_an_interrupted_fit_is_taken_up_bit_for_bit(movies: pd.DataFrame, tmp_pa
     )
 
 
-def test_explanations_name_every_token(classifier: TextClassifier) -> None:
-    for method in ("gradient", "occlusion"):
-        told = classifier.explain("A Wonderful film", method=method)
+@pytest.mark.parametrize("method", ["gradient", "occlusion"])
+def test_explanations_name_every_token(classifier: TextClassifier, method: str) -> None:
+    told = classifier.explain("A Wonderful film", method=method)
 
-        assert told["token"].tolist()[:2] == ["xxbos", "xxmaj"]
-        assert "wonderful" in told["token"].tolist()
-        assert np.isfinite(told["contribution"]).all()
+    assert list(told.tokens[:2]) == ["xxbos", "xxmaj"]
+    assert "wonderful" in told.tokens
+    assert np.isfinite(told.contributions).all()
+    assert len(told.contributions) == len(told.tokens)
 
 
 def test_the_telling_word_contributes_most(classifier: TextClassifier) -> None:
-    told = classifier.explain("It is a Wonderful film", label="pos", method="occlusion")
+    told = classifier.explain("It is a Wonderful film", output="pos", method="occlusion")
 
-    assert told.loc[told["contribution"].idxmax(), "token"] == "wonderful"
+    assert told.tokens[int(np.argmax(told.contributions))] == "wonderful"
 
 
 # -- bad input -------------------------------------------------------------------------------------

@@ -732,3 +732,27 @@ def test_an_exported_encoder_computes_the_same_for_any_number_of_rows() -> None:
         tokens = some_tokens(rows=rows)
         found = exported.module()(tokens)
         torch.testing.assert_close(found, outputs_of(encoder, tokens), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+# torch says so when the compiler looks at tensors of a graph.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+def test_a_compiled_model_leaves_the_encoder_as_it_is() -> None:
+    class Doubled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = an_encoder()
+
+        def forward(self, tokens: Tensor, state: State) -> Tensor:
+            outputs: Tensor = self.encoder(tokens, state).outputs
+            return 2 * outputs
+
+    model = Doubled()
+    found = []
+    for network in (model, torch.compile(model, backend="eager")):
+        torch.manual_seed(3)
+        outputs = network(some_tokens(), model.encoder.initial_state(ROWS))
+        (outputs.sum() + model.encoder.extra_loss()).backward()
+        found.append((outputs, gradients_of(model)))
+
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)

@@ -125,6 +125,27 @@ def test_among_shared_words_the_new_network_foresees_the_same(softmax: SoftmaxKi
         torch.testing.assert_close(found.exp().sum(dim=1), torch.ones(len(text)))
 
 
+@pytest.mark.parametrize(
+    ("n_words", "cutoffs"), [(21, (22, 26)), (6, (11, 13)), (0, (7, 8)), (-6, (1, 2))]
+)
+def test_clusters_keep_their_vectors_and_their_shares_of_the_vocabulary(
+    n_words: int, cutoffs: tuple[int, int]
+) -> None:
+    network = new_network("adaptive")
+    tokens = [*SPECIAL_TOKENS, *map(str, range(n_words))][: 9 + n_words]
+
+    other, _ = transferred_network(network, OLD, tokens)
+
+    assert other.config()["cutoffs"] == list(cutoffs)
+    for name in ("decoder.cluster_weight", "decoder.cluster_bias"):
+        assert torch.equal(other.state_dict()[name], network.state_dict()[name])
+
+
+def test_the_number_of_clusters_may_not_change() -> None:
+    with pytest.raises(ParameterError, match=r"'decoder\.cluster_weight' would have the shape"):
+        transferred_network(new_network("adaptive"), OLD, NEW, cutoffs=[5])
+
+
 def test_dropouts_may_change_and_the_shape_may_not() -> None:
     network = new_network()
     calmer = EncoderOptions(**{**OPTIONS.to_dict(), "dropout_scale": 0.5})

@@ -307,6 +307,18 @@ def test_frozen_weights_get_no_gradient() -> None:
     assert weights[0].grad is not None
 
 
+def test_frozen_weights_that_were_overwritten_are_refused_too() -> None:
+    weights, dropped = some_weights(), DroppedWeights("LSTM")
+    for weight in weights:
+        weight.requires_grad_(False)
+    inputs = torch.ones(3, 6, requires_grad=True)
+    loss = (inputs @ drawn_and_written(dropped, weights)[1].t()).sum()
+    drawn_and_written(dropped, weights)
+
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
 # -------------------------------------------------------------------------------------- copies
 
 

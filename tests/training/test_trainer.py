@@ -630,8 +630,10 @@ def test_a_batch_begun_anew_in_parts_finds_what_was_carried_before_it() -> None:
     assert torch.equal(cramped.remembered, roomy.remembered)
 
 
-def test_parts_of_batches_do_not_go_through_cuda_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Graphs put every part's gradients in the same place, where they would not add up.
+def compile_setting(
+    monkeypatch: pytest.MonkeyPatch, model: nn.Module, micro_batch_size: int | None = None
+) -> str:
+    """What becomes of ``compile="always"`` on a GPU, as if one were there."""
     settings: list[str] = []
 
     def noted(model: nn.Module, setting: str, device: torch.device, n_steps: int) -> nn.Module:
@@ -639,14 +641,25 @@ def test_parts_of_batches_do_not_go_through_cuda_graphs(monkeypatch: pytest.Monk
         return model
 
     monkeypatch.setattr("tabtext.training.run.compiled", noted)
-    for micro_batch_size in (None, 8):
-        options = TrainingOptions(compile="always", micro_batch_size=micro_batch_size)
-        trainer = Trainer(network(), squared_error, options=options)
-        run = Run(trainer.groups, options, train_batches(), None)
-        run.device = torch.device("cuda")  # as if it were there
-        run.begin_step()
+    options = TrainingOptions(compile="always", micro_batch_size=micro_batch_size)
+    run = Run(Trainer(model, squared_error, options=options).groups, options, train_batches(), None)
+    run.device = torch.device("cuda")
+    run.begin_step()
+    (setting,) = settings
+    return setting
 
-    assert settings == ["always", "never"]
+
+def test_parts_of_batches_do_not_go_through_cuda_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Graphs put every part's gradients in the same place, where they would not add up.
+    assert compile_setting(monkeypatch, network()) == "always"
+    assert compile_setting(monkeypatch, network(), micro_batch_size=8) == "never"
+
+
+def test_what_is_carried_from_step_to_step_does_not_go_through_cuda_graphs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The next step would overwrite it.
+    assert compile_setting(monkeypatch, Remembering(n_places=32)) == "never"
 
 
 # ------------------------------------------------------------------------------------- prediction

@@ -20,6 +20,7 @@ from tabtext.text.documents import Documents
 from tabtext.text.kernels.padding import fill_padded
 from tabtext.text.special_tokens import PADDING_ID
 from tabtext.training.batches import Batch, batch_order, batch_starts
+from tabtext.training.streaming import fits_on
 
 __all__ = ["DocumentBatches"]
 
@@ -39,8 +40,8 @@ class DocumentBatches:
     Parameters
     ----------
     documents : Documents
-        Token ids. For a GPU they are copied to its memory once, and rows are gathered there; on the
-        CPU they stay where they are, be it on disk.
+        Token ids. If a GPU's memory holds them they are copied there once, and rows are gathered
+        there; otherwise they stay where they are, be it on disk, and each batch is sent.
     target : Tensor, optional
         Encoded targets, one row per document. Without it, for prediction, all are zero.
     weight : Tensor of shape (documents,), optional
@@ -95,7 +96,10 @@ class DocumentBatches:
         self.shuffle = shuffle
         self.max_tokens_per_batch = max_tokens_per_batch
         self._lengths = np.asarray(documents.lengths, np.int64)
-        self._on_device = _OnDevice(documents, self.device) if self.device.type == "cuda" else None
+        self._on_device: _OnDevice | None = None
+        ids = torch.empty(documents.n_tokens, dtype=torch.int32, device="meta")
+        if self.device.type == "cuda" and fits_on(self.device, ids):
+            self._on_device = _OnDevice(documents, self.device)
         self._rank, self._size = 0, 1
         self._levels = self._find_levels()
         self._edges = self._find_edges()
@@ -234,10 +238,12 @@ class DocumentBatches:
         longest = int(lengths[0]) if len(lengths) else 0  # they fall
         if self._on_device is not None:
             return self._on_device.gather(chosen, lengths, longest)
-        tokens = np.empty((len(rows), longest), np.int32)
-        documents = self.documents
-        fill_padded(np.asarray(documents.ids), documents.offsets, rows, PADDING_ID, tokens)
-        return torch.from_numpy(tokens)
+        tokens = torch.empty((len(rows), longest), dtype=torch.int32)
+        ids, offsets = np.asarray(self.documents.ids), self.documents.offsets
+        fill_padded(ids, offsets, rows, PADDING_ID, tokens.numpy())
+        if self.device.type == "cuda":
+            tokens = tokens.pin_memory().to(self.device, non_blocking=True)
+        return tokens
 
     def _total(self, rows: Tensor) -> float | Tensor:
         """Weight of the rows of all processes."""

@@ -1,15 +1,20 @@
 """Documents to be scored by a language model: each from its own beginning, every token once."""
 
 from collections.abc import Iterator
+from math import exp
 from typing import Self
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from tabtext.estimators.text_batches.documents import DocumentBatches
 from tabtext.text.documents import Documents
 from tabtext.training.batches import Batch
 
 __all__ = ["ScoringBatches"]
+
+_LARGEST_LOSS = 700.0  # its exponential is nearly the largest number there is
 
 
 class ScoringBatches:
@@ -52,6 +57,13 @@ class ScoringBatches:
             device=device,
             max_tokens_per_batch=max_tokens_per_batch,
         )
+
+    def score(self, losses: Tensor) -> dict[str, float]:
+        """Return the perplexity, from every document's mean loss in the order of the walk."""
+        lengths = self._batches.documents.lengths[self._batches.order]
+        counts = torch.from_numpy(np.maximum(lengths - 1, 0)).double()
+        mean = float((losses.double() * counts).sum() / counts.sum().clamp_min(1.0))
+        return {"perplexity": exp(min(mean, _LARGEST_LOSS))}
 
     @property
     def n_rows(self) -> int:

@@ -53,22 +53,34 @@ def _space_width(text: Integers, place: int, end: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _find_or_add(
+def _hash(text: Integers, begin: int, end: int) -> np.uint64:
+    code = _HASH_BEGIN
+    for place in range(begin, end):
+        code = (code ^ np.uint64(text[place])) * _HASH_FACTOR
+    return code
+
+
+@njit(nogil=True, cache=True)
+def add_chunk(
     text: Integers,
     begin: int,
     end: int,
-    code: int,
     slots: Integers,
     content: Integers,
     ends: Integers,
     n_chunks: int,
 ) -> int:
-    """Number of a chunk whose hash is ``code``; ``n_chunks`` if it was not there and was added."""
+    """Return the number of the chunk ``text[begin:end]``; it is added if it was not there.
+
+    A new one gets the number ``n_chunks``. The caller sees to it that there is room for it in
+    ``slots``, ``content`` and ``ends``.
+    """
+    code = _hash(text, begin, end)
     mask = np.uint64(len(slots) - 1)
     slot = code & mask
     while slots[slot] != _EMPTY:
         if (slots[slot] ^ code) & _UPPER == _EMPTY:
-            number = np.int64(slots[slot] & _LOWER) - 1
+            number = int(slots[slot] & _LOWER) - 1
             known = ends[number]
             if ends[number + 1] - known == end - begin:
                 place = begin
@@ -88,27 +100,11 @@ def _find_or_add(
 
 
 @njit(nogil=True, cache=True)
-def add_chunk(
-    text: Integers, slots: Integers, content: Integers, ends: Integers, n_chunks: int
-) -> int:
-    """Return the number of a chunk, its bytes being ``text``; it is added if it was not there.
-
-    The caller sees to it that a place in ``slots``, ``content`` and ``ends`` is free.
-    """
-    code = _HASH_BEGIN
-    for byte in text:
-        code = (code ^ np.uint64(byte)) * _HASH_FACTOR
-    return _find_or_add(text, 0, len(text), code, slots, content, ends, n_chunks)
-
-
-@njit(nogil=True, cache=True)
 def rehash(content: Integers, ends: Integers, n_chunks: int, slots: Integers) -> None:
     """Fill an empty table with the chunks that there are."""
     mask = np.uint64(len(slots) - 1)
     for number in range(n_chunks):
-        code = _HASH_BEGIN
-        for place in range(ends[number], ends[number + 1]):
-            code = (code ^ np.uint64(content[place])) * _HASH_FACTOR
+        code = _hash(content, ends[number], ends[number + 1])
         slot = code & mask
         while slots[slot] != _EMPTY:
             slot = (slot + _ONE) & mask
@@ -129,7 +125,7 @@ def cut_texts(
     numbers: Integers,
     text_ends: Integers,
 ) -> tuple[int, int]:
-    """Write the numbers of every text's chunks, new ones included; return the next text, n_chunks.
+    r"""Write the numbers of every text's chunks, new ones included; return next text, n_chunks.
 
     ``text[offsets[i]:offsets[i + 1]]`` is text ``i``, ``text_ends[i]`` becomes the end of its
     numbers, which follow those of text ``i - 1``. The loop begins with text ``first`` and stops
@@ -137,11 +133,11 @@ def cut_texts(
     again. In plain Python, where ``number`` gives a new number to every new string::
 
         for i, text in enumerate(texts):
-            for run in re.findall(r"\\S+|\\s+", text):
+            for run in re.findall(r"\S+|\s+", text):
                 if not run.isspace():
                     chunks.append(run)
-                elif squeeze and re.search("[\\n\\r]", run) and not at either end of the text:
-                    chunks.append("\\n")
+                elif squeeze and re.search("[\n\r]", run) and not at either end of the text:
+                    chunks.append("\n")
                 elif not squeeze and not (run == " " and not at the begin of the text):
                     chunks.append(run[1:] if run[0] == " " and not at the begin else run)
             text_ends[i] = len(chunks)
@@ -153,42 +149,30 @@ def cut_texts(
     n_numbers = text_ends[first - 1] if first > 0 else 0
     for row in range(first, len(offsets) - 1):
         begin, end = offsets[row], offsets[row + 1]
-        at_most = (end - begin + 1) // 2 + 1
+        at_most = end - begin
         room = min(len(slots) // 2, len(ends) - 1)
         if n_chunks + at_most > room or ends[n_chunks] + (end - begin) > len(content):
             return row, n_chunks
         place = begin
         while place < end:
-            width = _space_width(text, place, end)
             start = place
-            if width == 0:
-                code = _HASH_BEGIN
-                while place < end and (
-                    32 < text[place] < 0x80 or _space_width(text, place, end) == 0
-                ):
-                    code = (code ^ np.uint64(text[place])) * _HASH_FACTOR
-                    place += 1
-                number = _find_or_add(text, start, place, code, slots, content, ends, n_chunks)
+            width = _space_width(text, place, end)
+            is_space, breaks = width > 0, False
+            while place < end and (width > 0) == is_space:
+                breaks = breaks or text[place] == 10 or text[place] == 13
+                place += width if is_space else 1
+                width = _space_width(text, place, end) if place < end else 0
+            if is_space and squeeze:
+                if not breaks or start == begin or place == end:
+                    continue
+                number = newline
             else:
-                breaks = False
-                while width > 0:
-                    breaks = breaks or text[place] == 10 or text[place] == 13
-                    place += width
-                    width = _space_width(text, place, end) if place < end else 0
-                if squeeze:
-                    if not breaks or start == begin or place == end:
-                        continue
-                    number = newline
-                else:
-                    if start > begin and text[start] == 32:
-                        start += 1
-                    if start == place:
-                        continue
-                    code = _HASH_BEGIN
-                    for position in range(start, place):
-                        code = (code ^ np.uint64(text[position])) * _HASH_FACTOR
-                    number = _find_or_add(text, start, place, code, slots, content, ends, n_chunks)
-            n_chunks = max(n_chunks, number + 1)
+                if is_space and start > begin and text[start] == 32:
+                    start += 1
+                if start == place:
+                    continue
+                number = add_chunk(text, start, place, slots, content, ends, n_chunks)
+                n_chunks = max(n_chunks, number + 1)
             numbers[n_numbers] = number
             n_numbers += 1
         text_ends[row] = n_numbers

@@ -1,0 +1,120 @@
+"""Why a text got its prediction: what each of its tokens speaks for."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tabtext.errors import ParameterError, did_you_mean
+from tabtext.estimators.classifier_training import in_direction
+from tabtext.text.classifier import TextClassifierNetwork
+from tabtext.text.documents import Documents
+from tabtext.text.explanation import ContributionMethod, token_contributions
+from tabtext.training.targets import ClassificationTarget, Target
+
+__all__ = ["Explanation", "contributions_to", "output_number"]
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What every token of a text contributes to a prediction.
+
+    ``tabtext.plots.coloured_html`` and ``coloured_text`` show it.
+
+    Parameters
+    ----------
+    tokens : tuple of str
+        The text as the network reads it, ``xxbos`` and ``xxeos`` included; words that it does not
+        know are as they were written.
+    contributions : float32 array of shape (tokens,)
+        Positive where a token speaks for ``output``: in logits for classes and labels, the class
+        against the mean of the others; in the unit of the network's output for quantities.
+    output : str
+        What is explained: a class, a label, or the target.
+    predicted : float
+        Probability of the class or label, or the quantity.
+    restore : callable
+        The preprocessor's way from tokens back to text.
+    """
+
+    tokens: tuple[str, ...]
+    contributions: NDArray[np.float32]
+    output: str
+    predicted: float
+    restore: Callable[[Sequence[str]], str]
+
+
+def contributions_to(
+    output: int,
+    networks: Mapping[str, TextClassifierNetwork],
+    document: Documents,
+    target: Target,
+    method: ContributionMethod,
+) -> NDArray[np.float32]:
+    """Return what each token of a document contributes to an output, the mean over directions.
+
+    Parameters
+    ----------
+    output : int
+        Which of the network's outputs.
+    networks : mapping of str to TextClassifierNetwork
+        By the direction in which they read.
+    document : Documents
+        A single one, forward.
+    target : Target
+        What the outputs mean. Of classes only differences do: what raises all logits changes no
+        probability, so the mean of the other classes is subtracted.
+    method : {"gradient", "occlusion"}
+        See ``tabtext.text.explanation.token_contributions``.
+    """
+    weights = np.zeros(target.n_outputs, np.float32)
+    weights[output] = 1.0
+    if isinstance(target, ClassificationTarget):
+        weights[np.arange(target.n_outputs) != output] = -1.0 / (target.n_outputs - 1)
+    found = []
+    for direction, network in networks.items():
+        ids = in_direction(document, direction)[0]
+        parts = [
+            weight * token_contributions(network, ids, number, method=method)
+            for number, weight in enumerate(weights)
+            if weight
+        ]
+        total = np.sum(parts, axis=0)
+        if direction == "backward":  # the words between the first and the last token are reversed
+            total[1:-1] = total[-2:0:-1]
+        found.append(total)
+    mean: NDArray[np.float32] = np.mean(found, axis=0, dtype=np.float32)
+    return mean
+
+
+def output_number(target: Target, output: Any, predicted: NDArray[Any]) -> tuple[int, str]:
+    """Return the number of an output, and its name.
+
+    Parameters
+    ----------
+    target : Target
+        What the network predicts.
+    output : class, label or name of a target, or None
+        None stands for the likeliest class or label, or the first quantity.
+    predicted : ndarray of shape (n_outputs,)
+        ``target.outputs`` of the text.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such output.
+    """
+    known = list(target.classes if isinstance(target, ClassificationTarget) else target.names)
+    names = [str(name) for name in known]  # a command line can only spell the class 1 or True
+    if output is None:
+        number = 0 if target.task == "regression" else int(predicted.argmax())
+    elif str(output) in names:
+        number = names.index(str(output))
+    else:
+        raise ParameterError(
+            f"output={output!r} is not one of {', '.join(map(repr, known))}"
+            f"{did_you_mean(str(output), names)}"
+        )
+    return number, names[number]

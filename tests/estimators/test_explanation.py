@@ -1,0 +1,138 @@
+"""Why a text got its prediction: which outputs, which tokens, which networks."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+
+from tabtext.datasets import load_snippets
+from tabtext.errors import ColumnTypeError, ParameterError, UnknownColumnError
+from tabtext.estimators.explanation import contributions_to, output_number
+from tabtext.estimators.text import TextClassifier, TextRegressor
+from tabtext.text.awd_lstm import AWDLSTM, EncoderOptions
+from tabtext.text.classifier import TextClassifierNetwork
+from tabtext.text.documents import Documents
+from tabtext.text.explanation import token_contributions
+from tabtext.training.targets import ClassificationTarget, MultilabelTarget
+
+TINY = {"epochs": 1, "embedding_width": 8, "hidden_width": 12, "verbose": 0, "batch_size": 64}
+DOCUMENT = Documents.of([[2, 9, 10, 11, 3]])
+CLASSES = ClassificationTarget("label", ("blame", "neither", "praise"))
+
+
+def network(n_outputs: int, seed: int = 0) -> TextClassifierNetwork:
+    torch.manual_seed(seed)
+    return TextClassifierNetwork(
+        AWDLSTM(12, EncoderOptions(embedding_width=4, hidden_width=6)), n_outputs
+    ).eval()
+
+
+@pytest.fixture(scope="module")
+def movies() -> pd.DataFrame:
+    return load_snippets("movies").head(300)
+
+
+@pytest.fixture(scope="module")
+def classifier(movies: pd.DataFrame) -> TextClassifier:
+    labels = np.where(movies["rating"] > 0, "praise", "blame")
+    return TextClassifier(direction="both", **TINY).fit(movies["text"], labels)
+
+
+def test_a_class_is_explained_against_the_mean_of_the_others() -> None:
+    net = network(3)
+    each = [token_contributions(net, DOCUMENT[0], number) for number in range(3)]
+
+    found = contributions_to(2, {"forward": net}, DOCUMENT, CLASSES, "gradient")
+
+    np.testing.assert_allclose(found, each[2] - (each[0] + each[1]) / 2, rtol=1e-5, atol=1e-7)
+
+
+def test_a_label_is_explained_by_its_own_output() -> None:
+    net, target = network(2), MultilabelTarget(("late", "cancelled"))
+
+    found = contributions_to(1, {"forward": net}, DOCUMENT, target, "occlusion")
+
+    expected = token_contributions(net, DOCUMENT[0], 1, method="occlusion")
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_two_directions_are_averaged_token_by_token() -> None:
+    target = MultilabelTarget(("late",))
+    networks = {"forward": network(1), "backward": network(1, seed=1)}
+    backward = token_contributions(networks["backward"], [2, 11, 10, 9, 3])
+    in_order = backward[[0, 3, 2, 1, 4]]
+
+    found = contributions_to(0, networks, DOCUMENT, target, "gradient")
+
+    forward = token_contributions(networks["forward"], DOCUMENT[0])
+    np.testing.assert_allclose(found, (forward + in_order) / 2, rtol=1e-6)
+
+
+def test_an_empty_text_has_two_tokens_in_both_directions() -> None:
+    networks = {"forward": network(3), "backward": network(3)}
+
+    found = contributions_to(0, networks, Documents.of([[2, 3]]), CLASSES, "gradient")
+
+    assert found.shape == (2,)
+
+
+def test_the_likeliest_class_is_explained_by_default(classifier: TextClassifier) -> None:
+    told = classifier.explain("A masterpiece.")
+
+    assert told.output == classifier.predict(["A masterpiece."])[0]
+    assert told.predicted == pytest.approx(classifier.predict_proba(["A masterpiece."]).max())
+
+
+def test_unknown_words_are_shown_as_they_were_written(classifier: TextClassifier) -> None:
+    told = classifier.explain("A zxqy film")
+
+    assert told.tokens == ("xxbos", "xxmaj", "a", "zxqy", "film", "xxeos")
+    assert told.restore(told.tokens) == "A zxqy film"
+
+
+@pytest.mark.parametrize(
+    ("output", "number", "name"),
+    [(None, 2, "praise"), ("blame", 0, "blame"), ("neither", 1, "neither")],
+)
+def test_outputs_are_found_by_name(output: str | None, number: int, name: str) -> None:
+    assert output_number(CLASSES, output, np.array([0.1, 0.2, 0.7])) == (number, name)
+
+
+def test_classes_that_are_no_text_may_be_spelled() -> None:
+    target = ClassificationTarget("label", (False, True))
+
+    assert output_number(target, True, np.array([0.6, 0.4])) == (1, "True")
+    assert output_number(target, "True", np.array([0.6, 0.4])) == (1, "True")
+
+
+def test_an_unknown_output_is_refused_with_the_nearest_name(classifier: TextClassifier) -> None:
+    with pytest.raises(ParameterError, match="did you mean 'praise'"):
+        classifier.explain("A joy.", output="prais")
+
+
+def test_a_quantity_is_explained_and_predicted_in_its_unit(movies: pd.DataFrame) -> None:
+    model = TextRegressor(**TINY).fit(movies["text"], movies["rating"])
+
+    told = model.explain("A joy.")
+
+    assert told.output == "rating"
+    assert told.predicted == pytest.approx(model.predict(["A joy."])[0], abs=1e-5)
+
+
+def test_several_columns_are_given_by_name(movies: pd.DataFrame) -> None:
+    table = pa.table({"title": movies["text"].str[:20], "body": movies["text"]})
+    model = TextClassifier(**TINY).fit(table, movies["rating"] > 0)
+
+    told = model.explain({"body": "A joy.", "title": "Two"}, output=True)
+
+    assert told.tokens[:5] == ("xxbos", "xxfld", "1", "xxmaj", "two")
+    assert told.tokens[5:9] == ("xxfld", "2", "xxmaj", "a")
+    assert len(told.contributions) == len(told.tokens)
+    with pytest.raises(UnknownColumnError, match="title"):
+        model.explain({"body": "A joy."})
+
+
+def test_what_is_no_text_is_refused(classifier: TextClassifier) -> None:
+    with pytest.raises(ColumnTypeError):
+        classifier.explain({"text": 3})
