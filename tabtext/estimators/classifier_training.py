@@ -13,6 +13,7 @@ from tabtext.estimators.samples import EncodedSample, PreparedRows
 from tabtext.estimators.text_batches.documents import DocumentBatches
 from tabtext.text.classifier import TextClassifierNetwork
 from tabtext.text.documents import Documents
+from tabtext.training.batch_norm import FreshStatistics
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.history import History
@@ -108,7 +109,7 @@ def train_classifier(
             loss,
             options=run.options,
             score=score,
-            callbacks=run.callbacks,
+            callbacks=(FreshStatistics(), *run.callbacks),
             checkpoints=checkpoints,
             settings={**run.settings, "direction": direction, **network.config()},
         )

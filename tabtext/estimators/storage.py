@@ -9,7 +9,7 @@ from tabtext.errors import ArtifactError, TabTextError
 from tabtext.estimators.plain_values import given_parameters
 
 if TYPE_CHECKING:
-    from tabtext.estimators.training_parameters import TrainingParameters
+    from tabtext.estimators.saving import SavedEstimator
 
 __all__ = ["load", "save"]
 
@@ -23,7 +23,7 @@ _HOMES = {
 """Class -> where it is defined, and the module whose ``save`` and ``fill`` know its artifacts."""
 
 
-def save(estimator: "TrainingParameters", directory: Path) -> None:
+def save(estimator: "SavedEstimator", directory: Path) -> None:
     """Write a fitted estimator; see ``SupervisedEstimator.save``."""
     _, storage = _home_of(type(estimator).__name__)
     import_module(storage).save(estimator, directory)

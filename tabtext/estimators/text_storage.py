@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from tabtext.artifacts import read_weights, write_artifact
 from tabtext.errors import ArtifactError
@@ -108,9 +108,11 @@ def _of_direction(weights: Mapping[str, Tensor], direction: str) -> dict[str, Te
     }
 
 
-def _require_fit(network: nn.Module, n_tokens: int, directory: Path) -> None:
+def _require_fit(
+    network: LanguageModelNetwork | TextClassifierNetwork, n_tokens: int, directory: Path
+) -> None:
     """Refuse a vocabulary that is not the one the network was trained with."""
-    known = int(network.vocabulary_size)
+    known = network.vocabulary_size
     if known != n_tokens:
         raise ArtifactError(
             f"the vocabulary in {directory / _PREPROCESSOR} has {n_tokens:,} tokens and the "

@@ -1,0 +1,206 @@
+"""The steps of a language model's fit: documents, networks, training, card."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any, Literal, Self
+
+from torch import nn
+
+from tabtext.errors import ParameterError
+from tabtext.estimators.card import recipe, token_counts, training_card
+from tabtext.estimators.checkpoints import checkpoints_for
+from tabtext.estimators.classifier_training import in_direction
+from tabtext.estimators.defaults import choose_language_model_epochs, choose_streams
+from tabtext.estimators.inputs import split_rows
+from tabtext.estimators.language_model_training import LanguageModelRun, train_language_model
+from tabtext.estimators.saving import SavedEstimator
+from tabtext.estimators.text_parameters import TextParameters
+from tabtext.text.adaptive_softmax import choose_cutoffs
+from tabtext.text.documents import Documents
+from tabtext.text.language_model import LanguageModelNetwork
+from tabtext.text.preprocessing import TextPreprocessor
+from tabtext.text.reading import read_texts
+from tabtext.text.transfer import transferred_network
+from tabtext.text.vocabulary import Vocabulary
+from tabtext.training.callbacks import Callback
+from tabtext.training.checkpoint import Checkpoints
+from tabtext.training.devices import choose_device
+from tabtext.training.history import History
+from tabtext.training.options import Phase, TrainingOptions
+from tabtext.training.progress import ProgressBar
+from tabtext.training.reproducibility import seeded
+
+__all__ = ["LanguageModelSteps"]
+
+_FINE_TUNING_RATIO = "text"
+"""How much slower each earlier layer learns in fine-tuning: ULMFiT's 2.6."""
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class LanguageModelSteps(SavedEstimator, TextParameters):
+    """What ``fit`` and ``fine_tune`` of ``LanguageModel`` do.
+
+    Parameters
+    ----------
+    softmax : {"full", "adaptive"}
+        Score every word of the vocabulary for every token; or rare words only where one is due,
+        which is several times faster for large vocabularies and a little less accurate.
+    bptt : int
+        Tokens through which gradients flow back; every batch varies around it.
+    **parameters
+        Those of ``text_parameters.TextParameters`` and ``training_parameters.TrainingParameters``.
+    """
+
+    softmax: Literal["full", "adaptive"] = "full"
+    bptt: int = 70
+    _smallest_batch = 1
+
+    def check_parameters(self) -> None:
+        """Raise ``ParameterError`` for what no later stage would notice before work begins."""
+        super().check_parameters()
+        if self.softmax not in ("full", "adaptive"):
+            raise ParameterError(f"softmax={self.softmax!r} is neither 'full' nor 'adaptive'")
+        if not isinstance(self.bptt, int) or self.bptt < 2:
+            raise ParameterError(f"bptt={self.bptt!r} must be a whole number of at least 2")
+
+    def _learn(
+        self,
+        data: Any,
+        validation: Any,
+        preprocessor: TextPreprocessor,
+        origin: "LanguageModelSteps | None",
+        callbacks: Sequence[Callback],
+        checkpoints: Checkpoints | None,
+        resume: bool,
+    ) -> Self:
+        started = perf_counter()
+        table = read_texts(data, columns=self.text_columns)
+        train, valid = self._documents(table, validation, preprocessor)
+        phases = () if origin is None else self._fine_tuning_phases(train.n_tokens)
+        options = self.training_options(train.n_tokens, phases=phases)
+        n_streams = self.rows_per_batch(train.n_tokens)
+        shown = [ProgressBar()] if self.verbose > 0 else []
+        networks: dict[str, LanguageModelNetwork] = {}
+        histories: dict[str, History] = {}
+        for direction in self.directions():
+            network = self._start(direction, preprocessor, origin)
+            run = LanguageModelRun(
+                options=options,
+                n_streams=n_streams,
+                bptt=self.bptt,
+                callbacks=[*callbacks, *shown],
+                checkpoints=checkpoints_for(direction, checkpoints, self.directions()),
+                resume=resume,
+                device=choose_device(self.device),
+            )
+            histories[direction] = train_language_model(
+                network,
+                in_direction(train, direction),
+                None if valid is None else in_direction(valid, direction),
+                run,
+            )
+            networks[direction] = network
+        self.preprocessor_ = preprocessor
+        self.networks_, self.histories_ = networks, histories
+        self.card_ = self._new_card(options, n_streams, origin, train, valid, table.num_rows)
+        self.card_["seconds"] = perf_counter() - started
+        return self
+
+    def _documents(
+        self, table: Any, validation: Any, preprocessor: TextPreprocessor
+    ) -> tuple[Documents, Documents | None]:
+        """Training and validation documents; the vocabulary is learned from the former."""
+        if validation is not None:
+            train = preprocessor.fit_transform(table)
+            return train, preprocessor.transform(read_texts(validation, columns=self.text_columns))
+        if not self.validation_fraction or table.num_rows < 2:
+            return preprocessor.fit_transform(table), None
+        rows, held_out = split_rows(
+            table.num_rows, self.validation_fraction, classes=None, seed=self.random_state
+        )
+        train = preprocessor.fit_transform(table.take(rows))
+        return train, preprocessor.transform(table.take(held_out))
+
+    def _start(
+        self, direction: str, preprocessor: TextPreprocessor, origin: "LanguageModelSteps | None"
+    ) -> LanguageModelNetwork:
+        """A new network, or one that goes on from the origin's."""
+        vocabulary = preprocessor.vocabulary_
+        if origin is None:
+            return self._new_network(vocabulary)
+        if direction not in origin.networks_:
+            raise ParameterError(
+                f"direction={self.direction!r} needs a {direction} network, and the language model "
+                f"has {', '.join(origin.networks_)} only; fit it with direction='both'"
+            )
+        known = origin.networks_[direction]
+        network, _ = transferred_network(
+            known,
+            origin.preprocessor_.vocabulary_.tokens,
+            vocabulary.tokens,
+            options=replace(known.options, dropout_scale=self.dropout_scale),
+        )
+        return network
+
+    def _new_network(self, vocabulary: Vocabulary) -> LanguageModelNetwork:
+        cutoffs = choose_cutoffs(vocabulary.counts) if self.softmax == "adaptive" else None
+        with seeded(self.random_state):
+            return LanguageModelNetwork(
+                len(vocabulary), self.encoder_options(), softmax=self.softmax, cutoffs=cutoffs
+            )
+
+    def _fine_tuning_phases(self, n_tokens: int) -> tuple[Phase, ...]:
+        """The softmax and the embedding alone for an epoch, then everything."""
+        epochs = self._auto_epochs(n_tokens) if self.epochs == "auto" else int(self.epochs)
+        if epochs < 2:
+            return (Phase(epochs=1, freeze_to=0, group_ratio=_FINE_TUNING_RATIO),)
+        return (
+            Phase(epochs=1, freeze_to=-1),
+            Phase(epochs=epochs - 1, freeze_to=0, group_ratio=_FINE_TUNING_RATIO),
+        )
+
+    def _auto_batch_size(self, n_rows: int) -> int:
+        return choose_streams(n_rows, self.bptt)
+
+    def _auto_epochs(self, n_rows: int) -> int:
+        return choose_language_model_epochs(n_rows)
+
+    def _training_defaults(self) -> dict[str, Any]:
+        return {"betas": "ulmfit_scripts"}
+
+    def _new_card(
+        self,
+        options: TrainingOptions,
+        n_streams: int,
+        origin: "LanguageModelSteps | None",
+        train: Documents,
+        valid: Documents | None,
+        n_given: int,
+    ) -> dict[str, Any]:
+        direction = self.directions()[0]
+        settings = {
+            **self.encoder_options().to_dict(),
+            "directions": ", ".join(self.directions()),
+            "softmax": self.softmax,
+            "bptt": self.bptt,
+            "fine_tuned_from": None if origin is None else origin.card_["rows"],
+        }
+        card = training_card(
+            "language model",
+            nn.ModuleList(self.networks_.values()),
+            self.histories_[direction],
+            recipe(options, settings, loss="cross_entropy", batch_size=n_streams),
+        )
+        tokens = token_counts(train, valid, len(self.preprocessor_.vocabulary_))
+        rows = {
+            "given": n_given,
+            "train": len(train),
+            "valid": 0 if valid is None else len(valid),
+        }
+        return {**card, "rows": rows, "tokens": tokens}
+
+    def place_model(self) -> None:
+        """Move the networks to the device that the parameter ``device`` names."""
+        for network in self.networks_.values():
+            network.to(choose_device(self.device))
