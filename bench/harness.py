@@ -34,7 +34,7 @@ def machine() -> Record:
     if cpuinfo.exists():
         lines = cpuinfo.read_text().splitlines()
         cpu = next((line.split(":", 1)[1].strip() for line in lines if "model name" in line), cpu)
-    packages = ["torch", "pandas", "numpy", "pyarrow", "numba", "scikit-learn"]
+    packages = ["torch", "pandas", "numpy", "pyarrow", "numba", "scikit-learn", "spacy"]
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "cpu": cpu,

@@ -12,8 +12,10 @@ targets, forward and backward, at two widths. The sides:
   width and are tied to the embedding; *own cutoffs* with those that it chooses.
 
 Time: the sides take turns in one process, and what else the machine does meets all alike; medians
-are quoted, and the median over turns of the ratio to the plain side in the same turn. Memory: each
-side in a process of its own; what its peak rises above its inputs and their gradients.
+are quoted, and the median over turns of the ratio to the plain side in the same turn. CPU time is
+that of all threads together, waiting for each other included where torch waits busily; with one
+thread it is what a quiet machine would take. Memory: each side in a process of its own; what its
+peak rises above its inputs and their gradients.
 
     OMP_NUM_THREADS=2 python bench/softmax.py
     python bench/softmax.py --trial                       # tiny sizes; writes no result
@@ -84,16 +86,16 @@ class Step:
             self.losses[side] = lambda: ours.loss(hidden, targets, weight)
             self.modules.append(ours)
 
-    def seconds(self, side: str) -> float:
-        """Time one forward and one backward pass."""
+    def seconds(self, side: str) -> tuple[float, float]:
+        """Time one forward and one backward pass: by the clock, and of the CPU."""
         for module in self.modules:
             module.zero_grad()
         self.hidden.grad = self.weight.grad = self.bias.grad = None
         self._wait()
-        started = time.perf_counter()
+        started, started_cpu = time.perf_counter(), time.process_time()
         self.losses[side]().backward()
         self._wait()
-        return time.perf_counter() - started
+        return time.perf_counter() - started, time.process_time() - started_cpu
 
     def _wait(self) -> None:
         if self.weight.device.type == "cuda":
@@ -115,19 +117,22 @@ def take_turns(step: Step, turns: int) -> dict[str, dict[str, float]]:
     for side in SIDES:
         step.add(side)
         step.seconds(side)  # memory and caches
-    times: dict[str, list[float]] = {side: [] for side in SIDES}
+    times: dict[str, list[tuple[float, float]]] = {side: [] for side in SIDES}
     for _ in range(turns):
         for side in SIDES:
             times[side].append(step.seconds(side))
-    return {
-        side: {
-            "ms": round(1e3 * statistics.median(each), 1),
-            "plain / side": round(
-                statistics.median(p / s for p, s in zip(times[PLAIN], each, strict=True)), 2
-            ),
-        }
-        for side, each in times.items()
-    }
+    figures: dict[str, dict[str, float]] = {}
+    for side in SIDES:
+        figures[side] = {}
+        for place, what in enumerate(("ms", "CPU ms")):
+            own = [each[place] for each in times[side]]
+            plain = [each[place] for each in times[PLAIN]]
+            ratio = statistics.median(p / o for p, o in zip(plain, own, strict=True))
+            figures[side] |= {
+                what: round(1e3 * statistics.median(own), 1),
+                f"plain / side, {what}": round(ratio, 2),
+            }
+    return figures
 
 
 def peak(side: str, settings: dict[str, Any], width: int) -> None:
@@ -189,8 +194,8 @@ def main() -> None:
         suffix = "_cuda" if arguments.device == "cuda" else ""
         harness.write_result(f"softmax{suffix}", settings | {"cutoffs": CUTOFFS}, sides)
     rows = [{"side": side, **record} for side, record in sides.items()]
-    columns = [f"{what} at {w}" for w in WIDTHS for what in ("ms", "plain / side", "MB added")]
-    print(harness.table(rows, {"side": str, **dict.fromkeys(columns, "{:,.1f}".format)}))
+    columns = [f"{what} at {w}" for w in WIDTHS for what in ("ms", "plain / side, ms", "MB added")]
+    print(harness.table(rows, {"side": str, **dict.fromkeys(columns, "{:,.2f}".format)}))
 
 
 if __name__ == "__main__":

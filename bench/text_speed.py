@@ -252,7 +252,7 @@ def measure(sides: tuple[str, ...], texts: list[str], *, form: str, cores: int, 
             },
         )
     )
-    return {"characters": n_characters, "texts": len(texts), "sides": summary}
+    return {"characters": n_characters, "texts": len(texts), "runs": runs, "sides": summary}
 
 
 def main() -> None:
@@ -288,7 +288,7 @@ def main() -> None:
         for rules in ("all rules", "no rules"):
             results[f"exact, {rules}"] = harness.run_side([*command, rules])
             print(f"{rules}: {results[f'exact, {rules}']}")
-    harness.write_result("text_speed", {"runs": runs}, results)
+    harness.write_result("text_speed", {"language": "en"}, results)
 
 
 if __name__ == "__main__":

@@ -132,17 +132,21 @@ class TextClassifierNetwork(nn.Module):
     head_dropout : float
         Share of the inputs of each layer behind the first that is set to zero in training.
     pooling_dropout : float, optional
-        The same for what comes out of pooling. Default: the encoder's output dropout, which does
-        not act before pooling: the largest of many outputs would hardly notice it.
+        The same for what comes out of pooling, once it is normalised. Default: the encoder's output
+        dropout, which does not act before pooling: there a network that reached a validation
+        accuracy of 0.71 on 3,000 IMDb reviews in two epochs learned nothing in the same time.
     head_norm : {"batch", "layer"}
-        What normalises each layer's inputs.
+        What normalises each layer's inputs. Pooled outputs of different documents differ little
+        from their mean, which batch norm takes away: in that trial it reached 0.81 in four epochs
+        and layer norm 0.74. Its running statistics trail behind early in training; see
+        ``training.batch_norm``.
     chunk_length : int
         Documents are read in multiples of so many tokens, in batches of 64 documents by this alone:
         then memory is looked after, and those that have ended are left out.
     gradient_length : int
         At least so many tokens at the end of a document get gradients (up to a chunk more do so
         where the document is longer). The default, 20 times the length of a window in language
-        modelling, covers 98 % of IMDb's reviews whole.
+        modelling, covers 99.9 % of IMDb's reviews whole.
 
     References
     ----------

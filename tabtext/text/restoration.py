@@ -23,7 +23,7 @@ __all__ = ["restore"]
 _MOST_REPEATS = 10_000
 """A language model may write any number; a longer run than this is left out."""
 
-_AFTER_A_WORD = frozenset(".,;:!?%)]}…”’»°™®")  # noqa: RUF001
+_AFTER_A_WORD = frozenset(".,;:!?%)]}…”’»°™®。，、！？；：")  # noqa: RUF001
 _BEFORE_A_WORD = frozenset("([{“‘«$£€#@¿¡")  # noqa: RUF001
 _BETWEEN_WORDS = frozenset("/\\_–—")  # noqa: RUF001
 _APOSTROPHES = "'’"  # noqa: RUF001
@@ -99,6 +99,11 @@ def _words(tokens: Sequence[str]) -> Iterator[tuple[str, bool]]:
             repeats = 1
 
 
+def _is_unspaced(character: str) -> bool:
+    """Whether a character is of Chinese or Japanese writing."""
+    return "\u3001" <= character <= "\u9fff" or character >= "\U00020000"
+
+
 def _is_number(token: str) -> bool:
     return token.isdecimal() and len(token) < 9 and int(token) <= _MOST_REPEATS
 
@@ -124,6 +129,8 @@ class _Spacing:
             return False
         if word == "-":
             return not previous[-1].isalnum()
+        if _is_unspaced(previous[-1]) and _is_unspaced(first):
+            return False
         if word in ("'", '"'):
             return not (word in self._open_quotes or self._is_possessive(word))
         if is_run and word.isalpha():  # s + oooo, but part + III

@@ -51,21 +51,36 @@ class WordEngine:
         progress: Callable[[int, int], None] | None,
     ) -> tuple[tuple[str, ...], Codes, Places]:
         """Return the distinct tokens, every text's codes end to end, and where they begin."""
-        codes, lengths, n_done = [np.empty(0, np.int32)], [np.zeros(1, np.int64)], 0
         with self._lock, ChunkCutter(self._spacy_words, self.language, n_processes) as cut_chunks:
-            for batch in text_batches(texts, _BATCH_BYTES * n_processes):
-                words, ends = self._words_of(batch, cut_chunks)
-                found, ends = self._table.show(words, ends)
-                codes.append(found)
-                lengths.append(np.diff(ends, prepend=0))
-                n_done += len(batch)
-                if progress is not None:
-                    progress(n_done, len(texts))
-            all_codes = np.concatenate(codes)
-            tokens = self._table.used(all_codes)
+            try:
+                codes, lengths = self._codes_of(texts, n_processes, cut_chunks, progress)
+                tokens = self._table.used(codes)
+            except BaseException:
+                self._forget()  # the tables may have been left between two steps
+                raise
             if len(self._chunk_words) > _MAX_CHUNKS:
                 self._forget()
-        return tokens, all_codes, np.cumsum(np.concatenate(lengths))
+        return tokens, codes, np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+
+    def _codes_of(
+        self,
+        texts: pa.ChunkedArray,
+        n_processes: int,
+        cut_chunks: ChunkCutter,
+        progress: Callable[[int, int], None] | None,
+    ) -> tuple[Codes, Places]:
+        """Codes of all texts' tokens end to end, and how many each text has."""
+        codes, lengths = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
+        n_done = 0
+        for batch in text_batches(texts, _BATCH_BYTES * n_processes):
+            words, ends = self._words_of(batch, cut_chunks)
+            found, ends = self._table.show(words, ends)
+            codes.append(found)
+            lengths.append(np.diff(ends, prepend=0))
+            n_done += len(batch)
+            if progress is not None:
+                progress(n_done, len(texts))
+        return np.concatenate(codes), np.concatenate(lengths)
 
     def _words_of(
         self, batch: pa.LargeStringArray, cut_chunks: ChunkCutter

@@ -34,9 +34,7 @@ def model(texts: list[str]) -> LanguageModel:
     return LanguageModel(epochs=2, **TINY).fit(texts)
 
 
-def test_a_fitted_model_predicts_better_than_chance(
-    model: LanguageModel, texts: list[str]
-) -> None:
+def test_a_fitted_model_predicts_better_than_chance(model: LanguageModel, texts: list[str]) -> None:
     assert model.perplexity(texts[:100]) < 0.5 * len(model.preprocessor_.vocabulary_)
 
 

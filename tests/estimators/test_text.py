@@ -183,9 +183,7 @@ def test_a_regressor_predicts_ratings(movies: pd.DataFrame, tmp_path: Path) -> N
     )
 
 
-def test_kinds_of_tables_give_the_same_predictions(
-    movies: pd.DataFrame, tmp_path: Path
-) -> None:
+def test_kinds_of_tables_give_the_same_predictions(movies: pd.DataFrame, tmp_path: Path) -> None:
     model = TextClassifier(epochs=1, **TINY).fit(movies, target="label")
     movies.to_parquet(tmp_path / "movies.parquet")
     movies.to_json(tmp_path / "movies.jsonl", orient="records", lines=True)
@@ -331,9 +329,7 @@ def test_a_table_without_text_is_refused(movies: pd.DataFrame) -> None:
         ({"gradient_length": 0}, "gradient_length"),
     ],
 )
-def test_bad_parameters_are_refused(
-    parameters: dict, says: str, movies: pd.DataFrame
-) -> None:
+def test_bad_parameters_are_refused(parameters: dict, says: str, movies: pd.DataFrame) -> None:
     with pytest.raises((ParameterError, FileNotFoundError), match=says):
         TextClassifier(**{"epochs": 1, **TINY, **parameters}).fit(movies["text"], movies["label"])
 

@@ -82,6 +82,11 @@ def test_marks_without_meaning_do_no_harm(tokens: list[str], text: str) -> None:
     assert restore(tokens) == text
 
 
+def test_chinese_and_japanese_have_no_spaces_between_words() -> None:
+    assert restore(["我", "爱", "电影", "。", "very", "much", "。"]) == "我爱电影。 very much。"
+    assert restore(["映画", "は", "いい"]) == "映画はいい"
+
+
 def test_marks_add_up() -> None:
     tokens = ["xxwrep", "3", "xxup", "no", "xxrep", "3", "xxmaj", "o"]
     assert restore(tokens) == "NO NO NOOOO"

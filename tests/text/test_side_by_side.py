@@ -3,10 +3,12 @@
 import os
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 import torch
 
+from tabtext.text import side_by_side as module
 from tabtext.text.side_by_side import side_by_side
 
 
@@ -26,28 +28,36 @@ def test_a_single_task_runs_in_the_callers_thread() -> None:
     assert seen == [threading.get_ident()]
 
 
-def test_every_task_has_one_core_and_the_caller_keeps_its_own() -> None:
+@pytest.fixture
+def three_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let torch use three cores, and start threads anew."""
+    monkeypatch.setattr(module, "_pool", module._Pool())
     before = torch.get_num_threads()
     torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("three_cores")
+def test_every_task_has_one_core_and_the_caller_keeps_its_own() -> None:
     seen: list[int] = []
-    try:
-        side_by_side([lambda: seen.append(torch.get_num_threads())] * 5)
 
-        assert seen == [1] * 5
-        assert torch.get_num_threads() == 3
-    finally:
-        torch.set_num_threads(before)
+    side_by_side([lambda: seen.append(torch.get_num_threads())] * 5)
+
+    assert seen == [1] * 5
+    assert torch.get_num_threads() == 3
 
 
+@pytest.mark.usefixtures("three_cores")
 def test_threads_to_come_have_as_many_cores_as_ever() -> None:
-    side_by_side([lambda: None] * 6)
+    side_by_side([lambda: None] * 2)
     seen: list[int] = []
 
     thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
     thread.start()
     thread.join()
 
-    assert seen == [torch.get_num_threads()]
+    assert seen == [3]
 
 
 def test_what_goes_wrong_is_raised_when_all_have_ended() -> None:

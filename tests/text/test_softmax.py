@@ -1,7 +1,7 @@
 """Cross-entropy in chunks: the plain one's loss and gradients, whatever the chunks and tiles."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -478,16 +478,17 @@ def test_nothing_is_as_large_as_the_logits(products: softmax.Products) -> None:
     assert largest.n_elements <= 40 * 500
 
 
-def test_without_a_weight_to_train_a_tile_is_all_that_is_kept(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("loss", [linear_cross_entropy, token_losses])
+def test_without_gradients_a_tile_is_all_that_is_kept(
+    loss: Callable[..., Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chunked_softmax, "_NARROWEST_TILE", 16)
     monkeypatch.setattr(chunked_softmax, "_TILE", 16)
     monkeypatch.setattr(chunked_softmax, "_scratch", chunked_softmax._Scratch())
     *tensors, targets = problem(400, 500)
 
-    with LargestOutput() as largest:
-        token_losses(*tensors, targets)
+    with torch.no_grad(), LargestOutput() as largest:
+        loss(*tensors, targets)
 
     assert largest.n_elements <= 400 * 16
 

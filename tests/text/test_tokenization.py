@@ -225,6 +225,18 @@ def test_many_texts_go_through_in_batches(monkeypatch: pytest.MonkeyPatch) -> No
     assert calls[-1] == (300, 300)
 
 
+def test_after_an_interruption_all_goes_on_as_before() -> None:
+    tokenizer = WordTokenizer()
+
+    def interrupt(n_done: int, n_texts: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tokenizer.tokenize(["one two three"], progress=interrupt)
+
+    assert tokenizer.tokenize(["two four"])[0] == ["two", "four"]
+
+
 @pytest.mark.slow
 def test_several_processes_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tabtext.text.spacy_processes._WORTH_A_PROCESS", 500)
