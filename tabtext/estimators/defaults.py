@@ -22,15 +22,26 @@ shrink with the data, so that the number of rows seen stays within a factor of t
 
 The streams of a language model are its batch size; with more than 64 a step on two cores takes as
 much longer as it has more tokens.
+
+| labelled texts | batch size | epochs |
+|----------------|------------|--------|
+| 500            | 16         | 8      |
+| 5,000          | 32         | 4      |
+| 25,000 on      | 64         | 2      |
+
+Classifiers of texts overfit after few epochs: from scratch, 6,000 film snippets had their lowest
+validation loss after the second.
 """
 
 from math import log2, sqrt
 
 __all__ = [
     "choose_batch_size",
+    "choose_documents",
     "choose_epochs",
     "choose_language_model_epochs",
     "choose_streams",
+    "choose_text_epochs",
 ]
 
 _SMALLEST_BATCH, _LARGEST_BATCH = 64, 4096
@@ -83,3 +94,26 @@ def choose_language_model_epochs(n_tokens: int) -> int:
     [12, 8, 4, 1]
     """
     return min(max(round(8 * sqrt(1_000_000 / max(n_tokens, 1))), 1), 12)
+
+
+def choose_documents(n_texts: int) -> int:
+    """Return the power of two that gives about 128 steps per epoch, between 16 and 64.
+
+    Examples
+    --------
+    >>> [choose_documents(texts) for texts in (500, 5_000, 25_000)]
+    [16, 32, 64]
+    """
+    wanted = max(n_texts // _STEPS_PER_EPOCH, 1)
+    return min(max(1 << round(log2(wanted)), 16), 64)
+
+
+def choose_text_epochs(n_texts: int) -> int:
+    """Return 8 epochs for few labelled texts, 2 for many.
+
+    Examples
+    --------
+    >>> [choose_text_epochs(texts) for texts in (500, 5_000, 25_000)]
+    [8, 4, 2]
+    """
+    return min(max(round(4 * sqrt(5_000 / max(n_texts, 1))), 2), 8)

@@ -193,6 +193,8 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
             recipe(options, settings, loss="cross_entropy", batch_size=n_streams),
         )
         tokens = token_counts(train, valid, len(self.preprocessor_.vocabulary_))
+        before = 0 if origin is None else origin.card_["tokens"]["read"]
+        tokens["read"] = before + train.n_tokens * len(self.histories_[direction].epochs)
         rows = {
             "given": n_given,
             "train": len(train),

@@ -75,11 +75,21 @@ def test_a_language_model_gives_tokens_and_encoder(
     language_model: LanguageModel, movies: pd.DataFrame
 ) -> None:
     model = TextClassifier(language_model=language_model, epochs=6, verbose=0, batch_size=16)
-    model.set_params(learning_rate=4e-2).fit(movies["text"], movies["label"])
+    model.set_params(learning_rate=1e-2, unfreezing="gradual")
+    model.fit(movies["text"], movies["label"])
 
     assert model.preprocessor_.vocabulary_.tokens == language_model.preprocessor_.vocabulary_.tokens
     assert [phase["freeze_to"] for phase in model.card_["recipe"]["phases"]] == [3, 2, 1, 0]
     assert model.score(movies["text"], movies["label"]) > 0.8
+
+
+def test_an_encoder_that_has_read_little_learns_with_the_head(
+    language_model: LanguageModel, movies: pd.DataFrame
+) -> None:
+    model = TextClassifier(language_model=language_model, epochs=1, verbose=0)
+    model.fit(movies["text"], movies["label"])
+
+    assert "phases" not in model.card_["recipe"]
 
 
 def test_a_frozen_encoder_keeps_the_language_models_weights(
