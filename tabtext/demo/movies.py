@@ -1,9 +1,8 @@
 """Film reviews: does a sentence praise or blame? A language model becomes a classifier.
 
 A small language model learns from sentences about products, news and tweets, then from those about
-films, and then to tell praise from blame; all in about a minute, beside a linear model of word
-counts. What 6,000 sentences teach a network of its own is little: the method shows its strength
-with a language model of millions of words.
+films, and then to tell praise from blame; all in less than a minute, beside a linear model of word
+counts. It shows the road, not its strength: that comes with language models of millions of words.
 """
 
 from dataclasses import dataclass
@@ -40,17 +39,25 @@ _COLUMNS = ["text", "sentiment"]
 _LINEAR = "TF-IDF + logistic regression"
 _SHARE_OF_VALID = _SHARE_OF_TEST = 0.2
 
-# Chosen on the validation sentences, among what takes less than a minute on two cores.
+# Chosen on the validation sentences. A small network, because half a million words fill no larger
+# one: with twice the widths everything takes three times as long, and the accuracy stays.
+_SIZE = {"embedding_width": 64, "hidden_width": 128}
 _LANGUAGE_MODEL: dict[str, Any] = {
-    "embedding_width": 64,
-    "hidden_width": 128,
-    "bptt": 40,
+    **_SIZE,
+    "softmax": "adaptive",
+    "bptt": 40,  # sentences are short
     "dropout_scale": 0.5,
-    "epochs": 2,
+    "epochs": 3,
     "learning_rate": 1e-2,
 }
-_FINE_TUNING: dict[str, Any] = {"epochs": 3, "learning_rate": 8e-3}
-_CLASSIFIER: dict[str, Any] = {"epochs": 3, "learning_rate": 4e-3}
+_FINE_TUNING = {"epochs": 3, "learning_rate": 8e-3}
+# Not thawed layer by layer: that pays where an encoder knows more than this one (0.60 against 0.78).
+_CLASSIFIER: dict[str, Any] = {
+    "unfreezing": "joint",
+    "averaging": None,
+    "epochs": 4,
+    "learning_rate": 8e-3,
+}
 # Strengths of regularisation, of which the baseline takes the best on validation sentences.
 _STRENGTHS = (0.3, 1.0, 3.0, 10.0)
 
@@ -59,6 +66,11 @@ _INTRODUCTION = (
     "above 0) or blame (below)? A language model learns from the sentences about products, news "
     "and tweets that ship with tabtext, and goes on with the training sentences about films, whose "
     "ratings it does not see; then it becomes a classifier. The test sentences were seen once."
+)
+_WORTH = (
+    "On half a million words a language model learns little that helps here: on the validation "
+    "sentences a classifier that begins with random weights is as good (accuracy 0.78, as with the "
+    "language model). The method is made for language models of millions of words."
 )
 _BASELINE = (
     "TF-IDF + logistic regression is scikit-learn's: words and pairs of words that occur in two "
@@ -118,7 +130,9 @@ def rate_movies(console: "Console", out: Path, *, rows: int | None = None) -> li
     results, verdict = _compare(console, sentences, classifier, seconds)
     return [
         metrics_section(
-            "Film reviews: praise or blame", results, text=[_INTRODUCTION, _BASELINE, verdict]
+            "Film reviews: praise or blame",
+            results,
+            text=[_INTRODUCTION, _BASELINE, _WORTH, verdict],
         ),
         *_look_closer(classifier, sentences.test),
         training_section(language_model, "Training: language model"),
