@@ -8,13 +8,13 @@ from typing import Any
 import harness
 import numpy as np
 import torch
-from tabtext.text.adaptive_softmax import choose_cutoffs
 from text_data import Tokens
 from torch import Tensor
 
 from tabtext.estimators.language_model import LanguageModel
 from tabtext.estimators.text_batches.scoring import ScoringBatches
 from tabtext.estimators.text_batches.stream import StreamBatches
+from tabtext.text.adaptive_softmax import choose_cutoffs
 from tabtext.text.documents import Documents
 from tabtext.text.language_model import LanguageModelNetwork, LanguageModelTask
 from tabtext.training import Callback, Trainer, TrainingOptions
