@@ -14,7 +14,7 @@ DEV := $(VENV)/.dev
 .PHONY: help demo test format clean
 
 help:
-	@echo "make demo     fit a tabular model on the flights data, write runs/demo/report.html"
+	@echo "make demo     fit models on real flights and film reviews, write runs/demo/report.html"
 	@echo "make test     ruff, mypy and pytest"
 	@echo "make format   ruff format, and the lint fixes that ruff can make by itself"
 	@echo "make clean    remove the virtual environment, runs and caches"

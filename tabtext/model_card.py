@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["PHASE_HEAD", "phase_rows", "print_card", "type_name"]
+__all__ = ["PHASE_HEAD", "phase_rows", "print_card", "type_name", "value_text"]
 
 PHASE_HEAD = ("epochs", "layer groups", "peak rate", "ratio", "schedule")
 """What ``phase_rows`` says about every phase."""
@@ -81,6 +81,25 @@ def type_name(dtype: str) -> str:
     return dtype.replace("large_string", "string").replace("double", "float64")
 
 
+def value_text(value: Any) -> str:
+    """Return a value of a card as a person reads it.
+
+    Examples
+    --------
+    >>> value_text(0.123456789), value_text([1234, None]), value_text({"train": 5})
+    ('0.12346', '1,234, none', 'train 5')
+    """
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {value_text(part)}" for name, part in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(value_text, value))
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
 def _trained(freeze_to: int | None) -> str:
     """Which layer groups learn."""
     if freeze_to is None:
@@ -93,8 +112,8 @@ def _trained(freeze_to: int | None) -> str:
 def _print_columns(console: "Console", config: Mapping[str, Any]) -> None:
     """The schema of a table, or the columns of text."""
     if "schema" not in config:
-        names = config.get("feature_names", ())
-        _print_rows(console, "columns of text", ("",), [(name,) for name in names])
+        names = config.get("feature_names")
+        _print_mapping(console, "texts", {"columns": names} if names else {})
         return
     _print_rows(
         console,
@@ -118,7 +137,9 @@ def _print_pruning(console: "Console", pruning: Mapping[str, Any] | None) -> Non
 
 
 def _print_mapping(console: "Console", title: str, values: Mapping[str, Any]) -> None:
-    _print_rows(console, title, ("", ""), [(name, _text(value)) for name, value in values.items()])
+    _print_rows(
+        console, title, ("", ""), [(name, value_text(value)) for name, value in values.items()]
+    )
 
 
 def _print_rows(
@@ -139,16 +160,4 @@ def _print_rows(
 
 
 def _text_or_dash(value: Any) -> str:
-    return "-" if value is None else _text(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return str(value).lower()
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_text(part)}" for name, part in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_text, value))
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+    return "-" if value is None else value_text(value)

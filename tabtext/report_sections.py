@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tabtext import plots
-from tabtext.model_card import PHASE_HEAD, phase_rows, type_name
+from tabtext.model_card import PHASE_HEAD, phase_rows, type_name, value_text
 from tabtext.report import Picture, Section, Table
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ _TOKENS = {
     "valid": "tokens for validation",
     "vocabulary": "tokens in the vocabulary",
     "unknown": "share of unknown tokens",
+    "read": "tokens read in all epochs",
 }
 # Metrics as people write them, and whether they come in the target's unit.
 _METRICS = {
@@ -146,7 +147,7 @@ def training_section(model: "Model", title: str) -> Section:
     """Loss over epochs, learning rate over steps, and the recipe, for each network of the model."""
     card = model.card_
     recipe = {
-        name.replace("_", " "): str(value)
+        name.replace("_", " "): value_text(value)
         for name, value in card["recipe"].items()
         if value is not None and name not in _SAID_ELSEWHERE
     }

@@ -81,4 +81,4 @@ def test_who_is_ahead_is_said(who_wins: str) -> None:
     pair = (better, worse) if who_wins == "tabtext" else (worse, better)
 
     assert compared(*pair).startswith(f"{who_wins} is ahead of ")
-    assert "by 20.0%" in compared(*pair)
+    assert "by 20.0 points" in compared(*pair)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tabtext.cli.messages import print_json
-from tabtext.cli.models import evaluate
+from tabtext.cli.models import print_evaluation
 from tabtext.cli.options import (
     SHORT_HELP,
     BatchSize,
@@ -38,7 +38,6 @@ lm = typer.Typer(
     no_args_is_help=True,
     context_settings=SHORT_HELP,
 )
-lm.command()(evaluate)
 
 
 @lm.command()
@@ -141,6 +140,18 @@ def fine_tune(
             resume=resume,
         )
         save_and_report(tuned, out)
+
+
+@lm.command()
+def evaluate(model: ModelDirectory, data: TextData, as_json: Json = False) -> None:
+    """Print how well the language model MODEL foresees the texts of DATA: its perplexity.
+
+    Perplexities of models with different vocabularies do not compare; the share of unknown tokens
+    says how much MODEL does not have to foresee.
+    """
+    from tabtext.estimators.language_model import LanguageModel
+
+    print_evaluation(LanguageModel.load(model), data, as_json=as_json)
 
 
 @lm.command()

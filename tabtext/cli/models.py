@@ -12,7 +12,7 @@ from tabtext.errors import ParameterError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["demo", "evaluate", "inspect", "predict"]
+__all__ = ["demo", "evaluate", "inspect", "predict", "print_evaluation"]
 
 
 def predict(
@@ -46,12 +46,7 @@ def evaluate(model: ModelDirectory, data: AnyData, as_json: Json = False) -> Non
     """
     from tabtext.estimators import load
 
-    estimator = load(model)
-    metrics = estimator.evaluate(_read(data, estimator))
-    if as_json:
-        print_json(metrics)
-    else:
-        print_metrics(metrics, title=str(data))
+    print_evaluation(load(model), data, as_json=as_json)
 
 
 def inspect(model: ModelDirectory, as_json: Json = False) -> None:
@@ -77,6 +72,15 @@ def demo(
     from tabtext.demo import run_demo
 
     run_demo(out, rows=rows)
+
+
+def print_evaluation(estimator: Any, data: Path, *, as_json: bool) -> None:
+    """Print the metrics of a model on a file, as a table or as JSON."""
+    metrics = estimator.evaluate(_read(data, estimator))
+    if as_json:
+        print_json(metrics)
+    else:
+        print_metrics(metrics, title=str(data))
 
 
 def _read(path: Path, estimator: Any) -> "pa.Table":

@@ -45,7 +45,6 @@ sentiment = typer.Typer(
     no_args_is_help=True,
     context_settings=SHORT_HELP,
 )
-sentiment.command()(predict)
 
 
 @sentiment.command()
@@ -133,6 +132,9 @@ def fit(
             resume=resume,
         )
         save_and_report(model, out)
+
+
+sentiment.command()(predict)
 
 
 @sentiment.command()

@@ -39,11 +39,12 @@ _COLUMNS = ["text", "sentiment"]
 _LINEAR = "TF-IDF + logistic regression"
 _SHARE_OF_VALID = _SHARE_OF_TEST = 0.2
 
-# Chosen on the validation sentences. A small network, because half a million words fill no larger
-# one: with twice the widths everything takes three times as long, and the accuracy stays.
-_SIZE = {"embedding_width": 64, "hidden_width": 128}
+# Chosen on the validation sentences, among what takes less than a minute on two cores. The network
+# is small, because half a million words fill no larger one: twice the widths take three times as
+# long and read the sentences no better.
 _LANGUAGE_MODEL: dict[str, Any] = {
-    **_SIZE,
+    "embedding_width": 64,
+    "hidden_width": 128,
     "softmax": "adaptive",
     "bptt": 40,  # sentences are short
     "dropout_scale": 0.5,
@@ -51,13 +52,8 @@ _LANGUAGE_MODEL: dict[str, Any] = {
     "learning_rate": 1e-2,
 }
 _FINE_TUNING: dict[str, Any] = {"epochs": 3, "learning_rate": 8e-3}
-# Not thawed layer by layer: that pays where an encoder knows more (here 0.60 against 0.78).
-_CLASSIFIER: dict[str, Any] = {
-    "unfreezing": "joint",
-    "averaging": None,
-    "epochs": 4,
-    "learning_rate": 8e-3,
-}
+# Three epochs are too few for averaged weights to be better.
+_CLASSIFIER: dict[str, Any] = {"epochs": 3, "batch_size": 32, "averaging": None}
 # Strengths of regularisation, of which the baseline takes the best on validation sentences.
 _STRENGTHS = (0.3, 1.0, 3.0, 10.0)
 
@@ -68,9 +64,10 @@ _INTRODUCTION = (
     "ratings it does not see; then it becomes a classifier. The test sentences were seen once."
 )
 _WORTH = (
-    "On half a million words a language model learns little that helps here: on the validation "
-    "sentences a classifier that begins with random weights is as good (accuracy 0.78, as with the "
-    "language model). The method is made for language models of millions of words."
+    "Half a million words teach a language model little that helps here. On the validation "
+    "sentences, in the mean over three seeds, the classifier has accuracy 0.777 and log loss 0.468 "
+    "with it, and 0.774 and 0.477 when it begins with random weights. The method is made for "
+    "language models of millions of words."
 )
 _BASELINE = (
     "TF-IDF + logistic regression is scikit-learn's: words and pairs of words that occur in two "
@@ -135,9 +132,10 @@ def rate_movies(console: "Console", out: Path, *, rows: int | None = None) -> li
             text=[_INTRODUCTION, _BASELINE, _WORTH, verdict],
         ),
         *_look_closer(classifier, sentences.test),
-        training_section(language_model, "Training: language model"),
+        training_section(language_model, "Training: language model of films"),
         training_section(classifier, "Training: praise or blame"),
-        data_section(classifier, "Data: film reviews"),
+        data_section(language_model, "Data: language model of films"),
+        data_section(classifier, "Data: praise or blame"),
     ]
 
 
@@ -221,9 +219,9 @@ def _look_closer(classifier: TextClassifier, test: "pd.DataFrame") -> list[Secti
     ]
     lengths = classifier.preprocessor_.transform(test["text"]).lengths
     return [
-        classification_section("Test sentences", truth, probabilities[:, 1], _LABELS),
+        classification_section("Film reviews: test sentences", truth, probabilities[:, 1], _LABELS),
         errors_section(
-            "What was read wrongly",
+            "Film reviews: what was read wrongly",
             errors,
             lengths=lengths,
             is_right=said == truth,
@@ -245,15 +243,15 @@ def _caption(rating: float, probabilities: NDArray[Any]) -> str:
 def compared(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> str:
     """Who is right more often, and whether that can be chance: both saw the same sentences."""
     difference = ours.astype(float) - theirs
-    ahead = abs(difference.mean())
-    chance = 2 * difference.std() / np.sqrt(len(difference))
+    ahead = 100 * abs(difference.mean())
+    chance = 200 * difference.std() / np.sqrt(len(difference))
     if ahead <= chance:
         return (
-            f"tabtext and {_LINEAR} differ by {ahead:.1%} in accuracy, which {len(ours):,} "
-            f"sentences cannot tell from chance (two standard errors are {chance:.1%})."
+            f"tabtext and {_LINEAR} differ by {ahead:.1f} points of accuracy, which {len(ours):,} "
+            f"sentences cannot tell from chance (two standard errors are {chance:.1f} points)."
         )
     first, second = ("tabtext", _LINEAR) if difference.mean() > 0 else (_LINEAR, "tabtext")
     return (
-        f"{first} is ahead of {second} by {ahead:.1%} in accuracy; two standard errors are "
-        f"{chance:.1%}."
+        f"{first} is ahead of {second} by {ahead:.1f} points of accuracy; two standard errors are "
+        f"{chance:.1f} points."
     )

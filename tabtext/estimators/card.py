@@ -1,24 +1,26 @@
 """The card of a fitted model: what it was given, what was done, how well it does."""
 
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping, Sequence, Sized
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from torch import nn
 
-from tabtext.text.documents import Documents
-from tabtext.text.special_tokens import UNKNOWN_ID
 from tabtext.training.history import History
 from tabtext.training.options import TrainingOptions
 
-__all__ = ["missing_shares", "recipe", "row_counts", "token_counts", "training_card"]
+__all__ = ["missing_shares", "recipe", "row_counts", "training_card"]
 
 
 def training_card(
-    task: str, model: nn.Module, history: History, recipe: Mapping[str, Any]
+    task: str,
+    model: nn.Module,
+    history: History,
+    recipe: Mapping[str, Any],
+    *,
+    libraries: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the part of the card that training knows: recipe, result, versions.
 
@@ -32,6 +34,8 @@ def training_card(
         Of its training.
     recipe : mapping
         What ``recipe`` returns.
+    libraries : sequence of str
+        Distributions that the result depends on beside those that all models use.
     """
     best_epoch = history.best_epoch or 0
     best = history.epochs[best_epoch]
@@ -42,7 +46,7 @@ def training_card(
         "device": str(next(model.parameters()).device),
         "recipe": {**recipe, "best_epoch": best_epoch + 1},
         "metrics": {**best.metrics, **loss},
-        "versions": _installed_versions(),
+        "versions": _installed_versions(libraries),
     }
 
 
@@ -91,34 +95,11 @@ def missing_shares(table: pa.Table) -> dict[str, float]:
     return shares
 
 
-def token_counts(train: Documents, valid: Documents | None, n_vocabulary: int) -> dict[str, Any]:
-    """Return how many tokens a model of texts has read, and how many of them it knows.
-
-    Parameters
-    ----------
-    train, valid : Documents
-        What it learned from, and what its best epoch was chosen by.
-    n_vocabulary : int
-        Distinct tokens that it knows.
-
-    Examples
-    --------
-    >>> token_counts(Documents.of([[2, 10, 0, 3]]), None, 11)
-    {'train': 4, 'valid': 0, 'vocabulary': 11, 'unknown': 0.25}
-    """
-    return {
-        "train": train.n_tokens,
-        "valid": 0 if valid is None else valid.n_tokens,
-        "vocabulary": n_vocabulary,
-        "unknown": float(np.mean(train.ids == UNKNOWN_ID)) if train.n_tokens else 0.0,
-    }
-
-
-def _installed_versions() -> dict[str, str]:
+def _installed_versions(libraries: Sequence[str]) -> dict[str, str]:
     """The versions of the libraries that the result depends on."""
     from tabtext import __version__
 
-    names = ("torch", "numpy", "pandas", "pyarrow", "scikit-learn")
+    names = ("torch", "numpy", "pandas", "pyarrow", "scikit-learn", *libraries)
     return {"tabtext": __version__, **{name: version(name) for name in names}}
 
 

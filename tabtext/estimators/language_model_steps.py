@@ -8,13 +8,14 @@ from typing import Any, Literal, Self
 from torch import nn
 
 from tabtext.errors import ParameterError
-from tabtext.estimators.card import recipe, token_counts, training_card
+from tabtext.estimators.card import recipe, training_card
 from tabtext.estimators.checkpoints import checkpoints_for
 from tabtext.estimators.classifier_training import in_direction
 from tabtext.estimators.defaults import choose_language_model_epochs, choose_streams
 from tabtext.estimators.inputs import split_rows
 from tabtext.estimators.language_model_training import LanguageModelRun, train_language_model
 from tabtext.estimators.saving import SavedEstimator
+from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
 from tabtext.estimators.text_parameters import TextParameters
 from tabtext.text.adaptive_softmax import choose_cutoffs
 from tabtext.text.documents import Documents
@@ -182,6 +183,7 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         settings = {
             **self.encoder_options().to_dict(),
             "directions": ", ".join(self.directions()),
+            "tokenizer": tokenizer_name(self.preprocessor_.tokenizer_),
             "softmax": self.softmax,
             "bptt": self.bptt,
             "fine_tuned_from": None if origin is None else origin.card_["rows"],
@@ -191,6 +193,7 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
             nn.ModuleList(self.networks_.values()),
             self.histories_[direction],
             recipe(options, settings, loss="cross_entropy", batch_size=n_streams),
+            libraries=[tokenizer_library(self.preprocessor_.tokenizer_)],
         )
         tokens = token_counts(train, valid, len(self.preprocessor_.vocabulary_))
         before = 0 if origin is None else origin.card_["tokens"]["read"]

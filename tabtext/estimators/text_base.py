@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from tabtext.errors import DataError, ParameterError
-from tabtext.estimators.card import recipe, token_counts, training_card
+from tabtext.estimators.card import recipe, training_card
 from tabtext.estimators.checkpoints import checkpoints_for
 from tabtext.estimators.classifier_training import (
     ClassifierRun,
@@ -26,6 +26,7 @@ from tabtext.estimators.inputs import Sample
 from tabtext.estimators.language_model import LanguageModel
 from tabtext.estimators.samples import PreparedRows
 from tabtext.estimators.supervised import SupervisedEstimator
+from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
 from tabtext.estimators.text_inputs import as_text_table, columns_of_fit, tokens_of_row
 from tabtext.estimators.text_parameters import DIRECTIONS, TextParameters
 from tabtext.text.awd_lstm import AWDLSTM
@@ -201,9 +202,13 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             networks[direction] = network
         # All at once, so that a training that fails leaves no half of a model behind.
         self.networks_, self.histories_ = networks, histories
+        shape = networks[directions[0]].config()
+        encoder = shape.pop("encoder")
         settings = {
-            **networks[directions[0]].config(),
+            **encoder["options"],
+            **shape,
             "directions": ", ".join(directions),
+            "tokenizer": tokenizer_name(self.preprocessor_.tokenizer_),
             "language_model": None if origin is None else origin.card_["rows"],
         }
         self.card_ = training_card(
@@ -211,6 +216,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             nn.ModuleList(networks.values()),
             histories[directions[0]],
             recipe(options, settings, loss=self._loss_name(), batch_size=run.batch_size),
+            libraries=[tokenizer_library(self.preprocessor_.tokenizer_)],
         )
         valid = None if rows.valid is None else rows.valid.encoded
         self.card_["tokens"] = token_counts(

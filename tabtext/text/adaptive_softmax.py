@@ -7,7 +7,7 @@ add up to one, and the loss is exact: it is another model than the full softmax,
 it. Tokens are scored with the rows of the embedding, in the head and in the clusters.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -15,19 +15,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tabtext.errors import ParameterError
+from tabtext.text.chunked_softmax import Gradients, on_all_cores, target_losses
 from tabtext.text.cutoffs import choose_cutoffs, zipf_counts
+from tabtext.text.ready_gradients import with_ready_gradients
 from tabtext.text.softmax import (
     Products,
     check_inputs,
+    mean_weights,
+    product_dtype,
     sum_dtype,
-    summed_cross_entropy,
-    token_losses,
 )
 from tabtext.text.special_tokens import PADDING_ID
 
 __all__ = ["AdaptiveSoftmax", "choose_cutoffs"]
-
-_NOT_COUNTED = -1
 
 
 class AdaptiveSoftmax(nn.Module):
@@ -86,8 +86,6 @@ class AdaptiveSoftmax(nn.Module):
         self.bias = nn.Parameter(torch.empty(vocabulary_size))
         self.cluster_weight = nn.Parameter(torch.empty(len(self.cutoffs), width))
         self.cluster_bias = nn.Parameter(torch.empty(len(self.cutoffs)))
-        # Where the targets' clusters begin is looked up on their device.
-        self.register_buffer("_begins", torch.tensor(self.cutoffs), persistent=False)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -124,26 +122,22 @@ class AdaptiveSoftmax(nn.Module):
             As ``linear_cross_entropy``.
         """
         check_inputs(hidden, weight, self.bias, targets, ignore_index)
-        counted = targets != ignore_index
-        weights, biases = torch.split(weight, self.sizes), torch.split(self.bias, self.sizes)
-        sum_of_losses = summed_cross_entropy(
-            hidden,
-            torch.cat([weights[0], self.cluster_weight]),
-            torch.cat([biases[0], self.cluster_bias]),
-            self._head_targets(targets, counted),
-            ignore_index=_NOT_COUNTED,
-            products=products,
-        )
-        for cluster, rows in self._rows_of_clusters(targets, counted):
-            sum_of_losses = sum_of_losses + summed_cross_entropy(
-                hidden.index_select(0, rows),
-                weights[cluster],
-                biases[cluster],
-                targets.index_select(0, rows) - self.cutoffs[cluster - 1],
-                ignore_index=_NOT_COUNTED,
-                products=products,
+        weights = mean_weights(targets != ignore_index, sum_dtype(hidden, weight))
+        if torch.compiler.is_compiling():  # which traces operations, and fuses what it can itself
+            scores = self.log_probabilities(hidden, weight)
+            losses = functional.nll_loss(
+                scores, targets.long(), ignore_index=ignore_index, reduction="none"
             )
-        return sum_of_losses / counted.sum().clamp(min=1)
+            return losses @ weights
+        dtype = product_dtype(products, hidden, weight)
+
+        def compute(needed: Sequence[bool]) -> tuple[Tensor, Sequence[Tensor | None]]:
+            losses, gradients = self._losses(hidden, targets, weight, weights, dtype, needed)
+            return losses.sum(), gradients
+
+        return with_ready_gradients(
+            compute, hidden, weight, self.bias, self.cluster_weight, self.cluster_bias
+        )
 
     @torch.no_grad()
     def token_losses(
@@ -159,24 +153,9 @@ class AdaptiveSoftmax(nn.Module):
             Rows with this target get 0.
         """
         check_inputs(hidden, weight, self.bias, targets, ignore_index)
-        counted = targets != ignore_index
-        weights, biases = torch.split(weight, self.sizes), torch.split(self.bias, self.sizes)
-        losses = token_losses(
-            hidden,
-            torch.cat([weights[0], self.cluster_weight]),
-            torch.cat([biases[0], self.cluster_bias]),
-            self._head_targets(targets, counted),
-            ignore_index=_NOT_COUNTED,
-        )
-        for cluster, rows in self._rows_of_clusters(targets, counted):
-            within = token_losses(
-                hidden.index_select(0, rows),
-                weights[cluster],
-                biases[cluster],
-                targets.index_select(0, rows) - self.cutoffs[cluster - 1],
-                ignore_index=_NOT_COUNTED,
-            )
-            losses.index_add_(0, rows, within)
+        dtype = sum_dtype(hidden, weight)
+        weights = (targets != ignore_index).to(dtype)
+        losses, _ = self._losses(hidden, targets, weight, weights, dtype, [False] * 5)
         return losses
 
     def log_probabilities(self, hidden: Tensor, weight: Tensor) -> Tensor:
@@ -202,32 +181,133 @@ class AdaptiveSoftmax(nn.Module):
         joined = [cluster + part for cluster, part in zip(clusters, within, strict=True)]
         return torch.cat([head, *joined], dim=-1)
 
-    def _clusters(self, targets: Tensor) -> Tensor:
-        """The cluster of every target, from 1; 0 is the head."""
-        begins: Tensor = self.get_buffer("_begins")
-        return torch.bucketize(targets.long(), begins, right=True)
+    def _losses(
+        self,
+        hidden: Tensor,
+        targets: Tensor,
+        weight: Tensor,
+        weights: Tensor,
+        products: torch.dtype,
+        needed: Sequence[bool],
+    ) -> tuple[Tensor, Sequence[Tensor | None]]:
+        """The weighted losses of all rows, and the needed gradients of their sum."""
 
-    def _head_targets(self, targets: Tensor, counted: Tensor) -> Tensor:
-        """What the head should foresee: the token, or the entry of its cluster."""
-        clusters = self._clusters(targets)
-        entries = clusters + (self.sizes[0] - 1)
-        return targets.long().where(clusters == 0, entries).masked_fill(~counted, _NOT_COUNTED)
+        def work(n_cores: int) -> tuple[Tensor, Sequence[Tensor | None]]:
+            once = _Pass(self, hidden, weight, products=products, needed=needed, n_cores=n_cores)
+            return once.losses(targets.long(), weights), once.gradients
 
-    def _rows_of_clusters(self, targets: Tensor, counted: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """Every cluster that is due, and the rows whose targets lie in it.
-
-        How many these are must be known before they can be worked on: a GPU is waited for, once.
-        """
-        clusters = self._clusters(targets).masked_fill(~counted, 0)
-        lengths = clusters.bincount(minlength=len(self.sizes)).tolist()
-        parts = torch.split(clusters.argsort(stable=True), lengths)
-        for cluster, rows in enumerate(parts):
-            if cluster > 0 and len(rows) > 0:
-                yield cluster, rows
+        return on_all_cores(work, n_logits=len(hidden) * self.cutoffs[0], device=hidden.device)
 
     def extra_repr(self) -> str:
         """Return what ``repr`` shows of the parameters."""
         return f"vocabulary_size={len(self.bias)}, cutoffs={self.cutoffs}"
+
+
+class _Pass:
+    """One pass through head and clusters, which writes all gradients to where they belong.
+
+    ``needed`` says which of hidden, weight, bias, cluster weight and cluster bias get gradients.
+    """
+
+    def __init__(
+        self,
+        softmax: AdaptiveSoftmax,
+        hidden: Tensor,
+        weight: Tensor,
+        *,
+        products: torch.dtype,
+        needed: Sequence[bool],
+        n_cores: int,
+    ) -> None:
+        dtype = sum_dtype(hidden, weight)  # of sums
+        self.cutoffs = softmax.cutoffs
+        self.words = [slice(*ends) for ends in pairwise((0, *softmax.cutoffs, len(weight)))]
+        self.hidden = hidden.detach().to(dtype).contiguous()
+        self.weight = weight.detach()
+        self.bias = softmax.bias.detach().to(dtype)
+        self.cluster_weight = softmax.cluster_weight.detach().to(weight.dtype)
+        self.cluster_bias = softmax.cluster_bias.detach().to(dtype)
+        self.products = products
+        self.n_cores = n_cores
+        self.needed = needed
+        inputs = self.hidden, self.weight, self.bias, self.cluster_weight, self.cluster_bias
+        self.gradients = [
+            self.hidden.new_empty(tensor.shape) if need else None
+            for tensor, need in zip(inputs, needed, strict=True)
+        ]
+
+    def losses(self, targets: Tensor, weights: Tensor) -> Tensor:
+        """The weighted losses of all rows."""
+        uncounted = weights == 0
+        begun = torch.stack([targets >= cutoff for cutoff in self.cutoffs])
+        clusters = begun.sum(dim=0).masked_fill_(uncounted, 0)  # from 1; 0 is the head
+        entries = clusters + (self.cutoffs[0] - 1)
+        due = targets.where(clusters == 0, entries).masked_fill_(uncounted, 0)
+        losses = self._head_losses(due, weights)
+        # How many rows a cluster has must be known before they can be worked on: a GPU is waited
+        # for, once.
+        lengths = clusters.bincount(minlength=len(self.words)).tolist()
+        rows_of_clusters = torch.split(clusters.argsort(stable=True), lengths)
+        for words, rows in zip(self.words[1:], rows_of_clusters[1:], strict=True):
+            within = self._cluster_losses(words, rows, targets, weights)
+            losses.index_add_(0, rows, within)
+        return losses
+
+    def _head_losses(self, targets: Tensor, weights: Tensor) -> Tensor:
+        """Losses of foreseeing a frequent token or an entry; writes the hidden gradient."""
+        words = self.words[0]
+        hidden, weight, bias, cluster_weight, cluster_bias = self.gradients
+        head_weight = torch.cat([self.weight[words], self.cluster_weight])
+        head_bias = torch.cat([self.bias[words], self.cluster_bias])
+        gradients = Gradients(
+            hidden=hidden,
+            weight=self.hidden.new_empty(head_weight.shape) if any(self.needed[1::2]) else None,
+            bias=torch.empty_like(head_bias) if any(self.needed[2::2]) else None,
+        )
+        losses = target_losses(
+            self.hidden,
+            head_weight,
+            head_bias,
+            targets,
+            weights,
+            products=self.products,
+            gradients=gradients,
+            n_cores=self.n_cores,
+        )
+        for made, of_words, of_entries in (
+            (gradients.weight, weight, cluster_weight),
+            (gradients.bias, bias, cluster_bias),
+        ):
+            if made is not None and of_words is not None:
+                of_words[words] = made[words]
+            if made is not None and of_entries is not None:
+                of_entries.copy_(made[words.stop :])
+        return losses
+
+    def _cluster_losses(
+        self, words: slice, rows: Tensor, targets: Tensor, weights: Tensor
+    ) -> Tensor:
+        """Losses of foreseeing a token within its cluster; adds to the hidden gradient."""
+        hidden, weight, bias, _, _ = self.gradients
+        states = self.hidden.index_select(0, rows)
+        gradients = Gradients(
+            hidden=None if hidden is None else torch.empty_like(states),
+            weight=None if weight is None else weight[words],
+            bias=None if bias is None else bias[words],
+        )
+        losses = target_losses(
+            states,
+            self.weight[words],
+            self.bias[words],
+            targets.index_select(0, rows) - words.start,
+            weights.index_select(0, rows),
+            products=self.products,
+            gradients=gradients,
+            n_cores=self.n_cores,
+        )
+        if hidden is not None and gradients.hidden is not None:
+            hidden.index_add_(0, rows, gradients.hidden)
+        return losses
 
 
 def _check_cutoffs(cutoffs: tuple[int, ...], vocabulary_size: int) -> None:

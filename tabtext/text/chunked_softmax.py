@@ -1,8 +1,8 @@
-"""The normaliser of a softmax over a large vocabulary, and its gradients, chunk by chunk.
+"""The losses of a softmax over a large vocabulary, and their gradients, chunk by chunk.
 
-Hidden states ``(n, width)``, a weight ``(words, width)`` and a bias ``(words,)`` flow in; out flows
-``ln(sum(exp(hidden @ weight.T + bias)))`` of every row, and on the way the gradients of these
-numbers are added up. The logits ``(n, words)`` never exist as a whole:
+Hidden states ``(n, width)``, a weight ``(words, width)``, a bias ``(words,)`` and targets ``(n,)``
+flow in; out flow the cross-entropies of ``hidden @ weight.T + bias`` against the targets, and on
+the way the gradients of their sum are made. The logits ``(n, words)`` never exist as a whole:
 
 - Rows are taken in chunks. The exponentials of one chunk, tens of megabytes, are kept until the
   chunk is done, in memory that the next chunk uses again, and the next step too.
@@ -17,28 +17,32 @@ else; no product is made twice. ``bench/softmax.py`` has the figures.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from tabtext.text.side_by_side import side_by_side
+from tabtext.text.side_by_side import on_one_core, side_by_side
 
-__all__ = ["Gradients", "log_normalisers"]
+__all__ = ["Gradients", "on_all_cores", "target_losses"]
+
+Result = TypeVar("Result")
 
 _KEPT = 2**24
 """Exponentials of a chunk that are kept on the CPU: 64 MiB of single precision."""
-_KEPT_ON_GPU = 2**26
-"""On a GPU, which large products fill: 256 MiB."""
+_KEPT_ON_GPU = 2**25
+"""On a GPU, which large products fill: 128 MiB, and as much for a moment."""
 _ROWS = 1024
 """More rows in a chunk make no product faster, and tiles narrow."""
 _FEWEST_ROWS = 64
 """Fewer rows leave the time to reading the weights, which every chunk does twice."""
 _TILE = 2**18
 """Elements of a tile: 1 MiB of single precision, the second-level cache of a core today."""
-_NARROWEST_TILE = 128
+_NARROWEST_TILE = 64
+"""Widths of tiles are multiples of this, which suits all vector instructions."""
 _WORTH_A_CORE = 2**19
 """Logits below which one thread does everything: a second one would start too late."""
 _NARROWEST_BAND = 512
@@ -50,14 +54,13 @@ _LARGE = 1e30
 
 @dataclass(frozen=True)
 class Gradients:
-    """Where gradients go; None where one is not wanted.
+    """Memory that gradients are written to; None where one is not wanted.
 
     Parameters
     ----------
     hidden : Tensor of shape (n, width), optional
-        Is overwritten.
     weight, bias : Tensor of shape (words, width) and (words,), optional
-        Are added to.
+        All of them contiguous, in the precision of sums, and with whatever was in them.
     """
 
     hidden: Tensor | None = None
@@ -73,31 +76,40 @@ class Gradients:
         )
 
 
-def log_normalisers(
+def target_losses(
     hidden: Tensor,
     weight: Tensor,
     bias: Tensor,
+    targets: Tensor,
+    weights: Tensor,
     *,
+    products: torch.dtype = torch.float32,
     gradients: Gradients = Gradients(),
-    counted: Tensor | None = None,
+    n_cores: int = 1,
     chunk_rows: int | None = None,
 ) -> Tensor:
-    """Return the logarithm of every row's sum of exponentials; add their gradients up.
+    """Return the weighted cross-entropy of every row, and write the gradients of their sum.
 
     Parameters
     ----------
     hidden : Tensor of shape (n, width)
-        In single or double precision, contiguous, without a graph; as all that follows.
+        In single or double precision, contiguous; without a graph, as everything here.
     weight : Tensor of shape (words, width)
-        In the precision of the products; sums are kept in that of ``hidden``.
+        In any precision.
     bias : Tensor of shape (words,)
-        In the precision of ``hidden``.
+        In that of ``hidden``, in which sums are kept.
+    targets : int64 Tensor of shape (n,)
+        Any word where nothing counts.
+    weights : Tensor of shape (n,)
+        What each row counts, 0 for nothing; in the precision of ``hidden``.
+    products : torch.dtype
+        Precision of the matrix products.
     gradients : Gradients
-        Takes the gradients of the sum of all returned numbers.
-    counted : Tensor of shape (n,), optional
-        1 for rows whose gradients count, 0 for others; default: all count.
+        Where they go.
+    n_cores : int
+        Cores that may work on it; what ``on_all_cores`` says.
     chunk_rows : int, optional
-        Rows of a chunk; default: as many as make 64 MiB of exponentials (256 MiB on a GPU).
+        Rows of a chunk; default: as many as make 64 MiB of exponentials (128 MiB on a GPU).
 
     Returns
     -------
@@ -105,21 +117,87 @@ def log_normalisers(
 
     Examples
     --------
-    >>> hidden, weight = torch.eye(2), torch.zeros(4, 2)
-    >>> gradients = Gradients(weight=torch.zeros(4, 2))
-    >>> log_normalisers(hidden, weight, torch.zeros(4), gradients=gradients).exp()
+    >>> hidden, weight, bias = torch.eye(2), torch.zeros(4, 2), torch.zeros(4)
+    >>> targets, weights = torch.tensor([3, 1]), torch.ones(2)
+    >>> gradients = Gradients(bias=torch.empty(4))
+    >>> target_losses(hidden, weight, bias, targets, weights, gradients=gradients).exp()
     tensor([4., 4.])
-    >>> gradients.weight[0]
-    tensor([0.2500, 0.2500])
+    >>> gradients.bias
+    tensor([ 0.5000, -0.5000,  0.5000, -0.5000])
     """
-    rows = min(
-        chunk_rows or _rows_of_a_chunk(len(hidden), len(weight), hidden.device),
-        max(len(hidden), 1),
+    normalisers = _log_normalisers(
+        hidden,
+        weight,
+        bias,
+        weights,
+        products=products,
+        gradients=gradients,
+        n_cores=n_cores,
+        chunk_rows=chunk_rows,
     )
+    due = weight.index_select(0, targets).to(hidden.dtype)  # what should have scored high
+    if gradients.hidden is not None:
+        gradients.hidden.addcmul_(due, weights[:, None], value=-1)
+    if gradients.weight is not None:
+        gradients.weight.index_add_(0, targets, hidden * weights[:, None], alpha=-1)
+    if gradients.bias is not None:
+        gradients.bias.index_add_(0, targets, weights, alpha=-1)
+    scores = torch.linalg.vecdot(hidden, due).add_(bias[targets])
+    return normalisers.sub_(scores).mul_(weights)
+
+
+def on_all_cores(work: Callable[[int], Result], *, n_logits: int, device: torch.device) -> Result:
+    """Return what some work returns that is told how many cores it may use.
+
+    Gradients are not recorded in it, and autocast is off.
+
+    Parameters
+    ----------
+    work : callable
+        Gets ``n_cores`` for ``target_losses``.
+    n_logits : int
+        How many there are; a few are not worth starting other cores for.
+    device : torch.device
+        On a GPU there is but one core to use, that which keeps the GPU busy.
+
+    Examples
+    --------
+    >>> on_all_cores(lambda n_cores: n_cores, n_logits=10, device=torch.device("cpu"))
+    1
+    """
+
+    def quietly(n_cores: int) -> Result:
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+            return work(n_cores)
+
+    n_cores = torch.get_num_threads()
+    if device.type != "cpu" or n_cores == 1 or n_logits < _WORTH_A_CORE:
+        return quietly(1)
+    return on_one_core(partial(quietly, n_cores))
+
+
+def _log_normalisers(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    weights: Tensor,
+    *,
+    products: torch.dtype,
+    gradients: Gradients,
+    n_cores: int,
+    chunk_rows: int | None,
+) -> Tensor:
+    """The logarithm of every row's sum of exponentials; writes their gradients, weighted."""
+    rows = chunk_rows or _rows_of_a_chunk(len(hidden), len(weight), hidden.device)
+    rows = min(rows, max(len(hidden), 1))
+    if len(hidden) * len(weight) < _WORTH_A_CORE:
+        n_cores = 1
+    n_cores = max(min(n_cores, len(weight) // _NARROWEST_BAND), 1)
     bands = [
-        _Band(weight[words], bias[words], gradients.of(words), rows, name=f"{number}")
-        for number, words in enumerate(_cut_into_bands(rows, len(weight), hidden.device))
+        _Band(weight[words], bias[words], gradients.of(words), products, rows, name=f"band {place}")
+        for place, words in enumerate(_cut(len(weight), -(-len(weight) // n_cores)))
     ]
+    side_by_side([band.prepare for band in bands])
     normalisers = bias.new_empty(len(hidden))
     for begin in range(0, len(hidden), rows):
         here = slice(begin, begin + rows)
@@ -130,9 +208,7 @@ def log_normalisers(
         scales = (shifts - shift).exp_()
         total = (torch.stack([band.sums for band in bands]) * scales).sum(dim=0)
         normalisers[here] = total.log().add_(shift).squeeze(1)
-        shares = scales.div_(total)
-        if counted is not None:
-            shares.mul_(counted[here, None])
+        shares = scales.div_(total).mul_(weights[here, None])
         side_by_side(
             [partial(band.add_gradients, share) for band, share in zip(bands, shares, strict=True)]
         )
@@ -157,26 +233,37 @@ class _Band:
     hidden_gradient: Tensor  # (rows, width): times the sums, until it is normalised
 
     def __init__(
-        self, weight: Tensor, bias: Tensor, gradients: Gradients, rows: int, *, name: str
+        self,
+        weight: Tensor,
+        bias: Tensor,
+        gradients: Gradients,
+        products: torch.dtype,
+        rows: int,
+        *,
+        name: str,
     ) -> None:
         self.weight = weight
+        self.products = products
         self.bias = bias
         self.gradients = gradients
         self.keep = gradients.weight is not None or gradients.bias is not None
         self.tiles = _cut_into_tiles(rows, len(weight), weight.device)
-        widest = self.tiles[0].stop
         # What is kept lies tile after tile; else all tiles share the memory of one.
-        self.memory = _scratch.take(
-            f"kept {name}", rows * (len(weight) if self.keep else widest), weight
-        )
-        self.full = self.memory
-        if weight.dtype != bias.dtype:
-            self.full = _scratch.take(f"full {name}", rows * widest, bias)
+        words = len(weight) if self.keep else self.tiles[0].stop
+        self.memory = _scratch.take(name, rows * words, products, weight.device)
+
+    def prepare(self) -> None:
+        """Do what is done once for all rows."""
+        self.weight = self.weight.to(self.products).contiguous()
+        if self.gradients.weight is not None:
+            self.gradients.weight.zero_()
+        if self.gradients.bias is not None:
+            self.gradients.bias.zero_()
 
     def exponentiate(self, hidden: Tensor) -> None:
         """Fill the tiles; leave the sums, their shift, and the hidden gradient times the sums."""
         self.hidden = hidden
-        self.operand = hidden.to(self.weight.dtype)
+        self.operand = hidden.to(self.products)
         self.shift = self._fill(None)
         # "not smaller" is also what NaN is.
         if len(self.tiles) > 1 and not bool(self.sums.max() < _LARGE):
@@ -188,70 +275,67 @@ class _Band:
             self.hidden_gradient.mul_(share)
         if not self.keep:
             return
-        scaled = (self.hidden * share).to(self.weight.dtype)
+        scaled = (self.hidden * share).to(self.products)
         share = share.squeeze(1)
-        for tile, kept, full in self._with_memory():
+        for tile, exponentials in self._with_memory():
             if self.gradients.weight is not None:
-                _add_product(self.gradients.weight[tile], kept.t(), scaled)
+                _add_product(self.gradients.weight[tile], exponentials.t(), scaled)
             if self.gradients.bias is not None:
-                if full is not kept:
-                    full.copy_(kept)
-                self.gradients.bias[tile].addmv_(full.t(), share)
+                self.gradients.bias[tile].addmv_(exponentials.t().to(share.dtype), share)
 
     def _fill(self, shift: Tensor | None) -> Tensor:
         """Fill the tiles; return the shift."""
         self.sums = self.hidden.new_zeros((len(self.hidden), 1))
         self.hidden_gradient = torch.zeros_like(self.hidden)
-        for tile, kept, full in self._with_memory():
-            self._fill_with_logits(tile, shift, kept, full)
+        for tile, memory in self._with_memory():
+            torch.mm(self.operand, self.weight[tile].t(), out=memory)
             if shift is None:
-                shift = _largest(full)
-                full.sub_(shift)
-            full.exp_()
-            self.sums.add_(full.sum(dim=1, keepdim=True))
-            if full is not kept:
-                kept.copy_(full)
+                shift = _largest(memory + self.bias[tile])
+            _exponentiate(memory, self.bias[tile], shift, self.sums)
             if self.gradients.hidden is not None:
-                _add_product(self.hidden_gradient, kept, self.weight[tile])
+                _add_product(self.hidden_gradient, memory, self.weight[tile])
         assert shift is not None  # there is a tile
         return shift
 
     def _largest_logits(self) -> Tensor:
         """The largest logit of every row, as a column."""
-        of_tiles = []
-        for tile, kept, full in self._with_memory():
-            self._fill_with_logits(tile, None, kept, full)
-            of_tiles.append(_largest(full))
+        of_tiles = [
+            _largest(torch.mm(self.operand, self.weight[tile].t(), out=memory) + self.bias[tile])
+            for tile, memory in self._with_memory()
+        ]
         return torch.cat(of_tiles, dim=1).amax(dim=1, keepdim=True)
 
-    def _fill_with_logits(
-        self, tile: slice, shift: Tensor | None, kept: Tensor, full: Tensor
-    ) -> None:
-        """Fill ``full`` with a tile's logits less the shift; ``kept`` may be written to, too."""
-        if shift is None:
-            full.copy_(self.bias[tile])
-        else:
-            torch.sub(self.bias[tile], shift, out=full)
-        weight = self.weight[tile].t()
-        if full is kept:
-            full.addmm_(self.operand, weight)
-        else:
-            full.add_(torch.mm(self.operand, weight, out=kept))
-
-    def _with_memory(self) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Every tile, with memory for its exponentials as products and as sums need them.
-
-        These are the same where products are in the precision of sums.
-        """
+    def _with_memory(self) -> Iterator[tuple[slice, Tensor]]:
+        """Every tile, and memory ``(rows, words)`` for its exponentials."""
         rows = len(self.hidden)
         for tile in self.tiles:
             words = tile.stop - tile.start
             begin = rows * tile.start if self.keep else 0
-            kept = self.memory[begin : begin + rows * words].view(rows, words)
-            if self.full is self.memory:
-                yield tile, kept, kept
-            else:
-                yield tile, kept, self.full[: rows * words].view(rows, words)
+            yield tile, self.memory[begin : begin + rows * words].view(rows, words)
+
+
+def _exponentiate(logits: Tensor, bias: Tensor, shift: Tensor, sums: Tensor) -> None:
+    """Replace logits by ``exp(logits + bias - shift)``; add these to their row's sums."""
+    if _kernels_can_run(logits, bias):
+        from tabtext.text.kernels import softmax as kernels  # numba: only once needed
+
+        others = (bias, shift.view(-1), sums.view(-1), bias.new_empty(kernels.LANES))
+        arrays = [tensor.numpy() for tensor in others]
+        if logits.dtype == torch.float32:
+            kernels.exponentiate(logits.numpy(), *arrays)
+        else:
+            kernels.exponentiate_bfloat16(logits.view(torch.uint16).numpy(), *arrays)
+        return
+    values = logits.to(bias.dtype)
+    values.add_(bias).sub_(shift).exp_()
+    sums.add_(values.sum(dim=1, keepdim=True))
+    if values is not logits:
+        logits.copy_(values)
+
+
+def _kernels_can_run(logits: Tensor, bias: Tensor) -> bool:
+    """Whether the numba kernels may be used: on the CPU, with sums in single precision."""
+    return logits.device.type == "cpu" and bias.dtype == torch.float32
 
 
 def _largest(logits: Tensor) -> Tensor:
@@ -275,19 +359,11 @@ def _rows_of_a_chunk(n: int, words: int, device: torch.device) -> int:
     return max(-(-n // n_chunks), 1)
 
 
-def _cut_into_bands(rows: int, words: int, device: torch.device) -> Sequence[slice]:
-    """Cut the vocabulary into a band for every core that is worth starting."""
-    n_bands = 1
-    if device.type == "cpu" and rows * words > _WORTH_A_CORE:
-        n_bands = max(min(torch.get_num_threads(), words // _NARROWEST_BAND), 1)
-    return _cut(words, -(-words // n_bands))
-
-
 def _cut_into_tiles(rows: int, words: int, device: torch.device) -> Sequence[slice]:
     """Cut a band into what fits into a cache; on a GPU it stays whole."""
     width = words
     if device.type == "cpu":
-        width = max(_TILE // rows, _NARROWEST_TILE)
+        width = max(_TILE // rows // _NARROWEST_TILE * _NARROWEST_TILE, _NARROWEST_TILE)
     return _cut(words, width)
 
 
@@ -305,14 +381,14 @@ class _Scratch(threading.local):
     def __init__(self) -> None:
         self._memory: dict[tuple[str, torch.dtype], Tensor] = {}
 
-    def take(self, name: str, n_elements: int, like: Tensor) -> Tensor:
+    def take(self, name: str, n_elements: int, dtype: torch.dtype, device: torch.device) -> Tensor:
         """Return that many elements, with whatever was in them; the name's former are lost."""
-        if like.device.type != "cpu":
-            return like.new_empty(n_elements)
-        key = name, like.dtype
+        if device.type != "cpu":
+            return torch.empty(n_elements, dtype=dtype, device=device)
+        key = name, dtype
         if key not in self._memory or len(self._memory[key]) < n_elements:
             with torch.inference_mode(False):  # else it could not be written to outside of one
-                self._memory[key] = torch.empty(n_elements, dtype=like.dtype)
+                self._memory[key] = torch.empty(n_elements, dtype=dtype)
         return self._memory[key][:n_elements]
 
 

@@ -5,26 +5,26 @@ mean loss flows out. Its gradients are made on the way there and only scaled on 
 nothing of the size ``(n, vocabulary)`` outlives a chunk of rows. For how, see ``chunked_softmax``.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from tabtext.errors import ColumnTypeError, DataError, ParameterError, did_you_mean
-from tabtext.text.chunked_softmax import Gradients, log_normalisers
+from tabtext.text.chunked_softmax import Gradients, on_all_cores, target_losses
+from tabtext.text.ready_gradients import with_ready_gradients
 from tabtext.text.special_tokens import PADDING_ID
 
 __all__ = [
     "Products",
     "check_inputs",
     "linear_cross_entropy",
+    "mean_weights",
+    "product_dtype",
     "sum_dtype",
-    "summed_cross_entropy",
     "token_losses",
 ]
 
@@ -97,54 +97,25 @@ def linear_cross_entropy(
     >>> weight.grad[2]
     tensor([-0.4000, -0.4000, -0.4000])
     """
-    loss = summed_cross_entropy(
-        hidden,
-        weight,
-        bias,
-        targets,
-        ignore_index=ignore_index,
-        chunk_rows=chunk_rows,
-        products=products,
-    )
-    return loss / (targets != ignore_index).sum().clamp(min=1)
-
-
-def summed_cross_entropy(
-    hidden: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    targets: Tensor,
-    *,
-    ignore_index: int = PADDING_ID,
-    chunk_rows: int | None = None,
-    products: Products = "auto",
-) -> Tensor:
-    """Return the sum of the losses of which ``linear_cross_entropy`` returns the mean.
-
-    Parameters
-    ----------
-    hidden, weight, bias, targets, ignore_index, chunk_rows, products
-        As there.
-
-    Examples
-    --------
-    >>> targets = torch.tensor([2, 5])
-    >>> summed_cross_entropy(torch.ones(2, 3), torch.ones(10, 3), torch.zeros(10), targets).item()
-    4.605170249938965
-    """
     check_inputs(hidden, weight, bias, targets, ignore_index)
-    _check_choices(products, chunk_rows)
+    if chunk_rows is not None and chunk_rows < 1:
+        raise ParameterError(f"{chunk_rows=} must be at least 1")
+    weights = mean_weights(targets != ignore_index, sum_dtype(hidden, weight, bias))
     if torch.compiler.is_compiling():  # which traces operations, and fuses what it can itself
-        logits = functional.linear(hidden, weight, bias)
-        return functional.cross_entropy(
-            logits.to(sum_dtype(hidden, weight, bias)),
-            targets.long(),
-            ignore_index=ignore_index,
-            reduction="sum",
+        logits = functional.linear(hidden, weight, bias).to(weights.dtype)
+        losses = functional.cross_entropy(
+            logits, targets.long(), ignore_index=ignore_index, reduction="none"
         )
-    dtype = _product_dtype(products, hidden, weight, bias)
-    work = _Work.of(targets, ignore_index, dtype, chunk_rows)
-    return _sum_losses(hidden, weight, bias, work, torch.is_grad_enabled())
+        return losses @ weights
+    dtype = product_dtype(products, hidden, weight, bias)
+
+    def compute(needed: Sequence[bool]) -> tuple[Tensor, Sequence[Tensor | None]]:
+        losses, gradients = _losses(
+            hidden, weight, bias, targets, weights, dtype, chunk_rows, needed
+        )
+        return losses.sum(), [gradients.hidden, gradients.weight, gradients.bias]
+
+    return with_ready_gradients(compute, hidden, weight, bias)
 
 
 @torch.no_grad()
@@ -182,96 +153,61 @@ def token_losses(
     tensor([2.3026, 2.3026, 0.0000])
     """
     check_inputs(hidden, weight, bias, targets, ignore_index)
-    work = _Work.of(targets, ignore_index, sum_dtype(hidden, weight, bias))
-    losses, _ = work.losses(hidden, weight, bias, (False, False, False))
+    dtype = sum_dtype(hidden, weight, bias)
+    weights = (targets != ignore_index).to(dtype)
+    losses, _ = _losses(hidden, weight, bias, targets, weights, dtype, None, [False] * 3)
     return losses
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What is to be done with hidden states, weight and bias."""
+def _losses(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    products: torch.dtype,
+    chunk_rows: int | None,
+    needed: Sequence[bool],
+) -> tuple[Tensor, Gradients]:
+    """The weighted losses of all rows, and the needed gradients of their sum."""
 
-    targets: Tensor  # (n,) int64; any word where nothing counts
-    counted: Tensor  # (n,) bool
-    products: torch.dtype
-    chunk_rows: int | None
+    def work(n_cores: int) -> tuple[Tensor, Gradients]:
+        states, offsets = (each.detach().to(weights.dtype) for each in (hidden, bias))
+        gradients = Gradients(
+            hidden=states.new_empty(states.shape) if needed[0] else None,
+            weight=states.new_empty(weight.shape) if needed[1] else None,
+            bias=torch.empty_like(offsets) if needed[2] else None,
+        )
+        losses = target_losses(
+            states.contiguous(),
+            weight.detach(),
+            offsets,
+            targets.long().masked_fill(weights == 0, 0),
+            weights,
+            products=products,
+            gradients=gradients,
+            n_cores=n_cores,
+            chunk_rows=chunk_rows,
+        )
+        return losses, gradients
 
-    @classmethod
-    def of(
-        cls,
-        targets: Tensor,
-        ignore_index: int,
-        products: torch.dtype,
-        chunk_rows: int | None = None,
-    ) -> "_Work":
-        counted = targets != ignore_index
-        return cls(targets.long().masked_fill(~counted, 0), counted, products, chunk_rows)
-
-    def losses(
-        self, hidden: Tensor, weight: Tensor, bias: Tensor, needed: Sequence[bool]
-    ) -> tuple[Tensor, Gradients]:
-        """Return the losses ``(n,)``, and the needed gradients of their sum."""
-        dtype = sum_dtype(hidden, weight, bias)
-        with torch.autocast(hidden.device.type, enabled=False):
-            counted = self.counted.to(dtype)
-            hidden = hidden.detach().to(dtype).contiguous()
-            bias = bias.detach().to(dtype)
-            gradients = Gradients(
-                hidden=torch.empty_like(hidden) if needed[0] else None,
-                weight=torch.zeros_like(weight, dtype=dtype) if needed[1] else None,
-                bias=torch.zeros_like(bias) if needed[2] else None,
-            )
-            normalisers = log_normalisers(
-                hidden,
-                weight.detach().to(self.products).contiguous(),
-                bias,
-                gradients=gradients,
-                counted=counted,
-                chunk_rows=self.chunk_rows,
-            )
-            due = weight.detach().index_select(0, self.targets).to(dtype)  # what should score high
-            self._subtract_due(gradients, hidden, due, counted)
-            scores = torch.linalg.vecdot(hidden, due).add_(bias[self.targets])
-            return normalisers.sub_(scores).mul_(counted), gradients
-
-    def _subtract_due(
-        self, gradients: Gradients, hidden: Tensor, due: Tensor, counted: Tensor
-    ) -> None:
-        """Complete the gradients by that of the targets' own scores."""
-        share = counted[:, None]
-        if gradients.hidden is not None:
-            gradients.hidden.addcmul_(due, share, value=-1)
-        if gradients.weight is not None:
-            gradients.weight.index_add_(0, self.targets, hidden * share, alpha=-1)
-        if gradients.bias is not None:
-            gradients.bias.index_add_(0, self.targets, counted, alpha=-1)
+    return on_all_cores(work, n_logits=len(hidden) * len(weight), device=hidden.device)
 
 
-class _SumOfLosses(torch.autograd.Function):
-    """Sum of losses, whose gradients are ready when it is."""
+def mean_weights(counted: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return what each row counts in the mean over those that count; 0 if none does.
 
-    @staticmethod
-    def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, work: _Work, gradients_wanted: bool
-    ) -> Tensor:
-        # In here gradients are never recorded, so whether they are out there has to be said.
-        needed = [gradients_wanted and need for need in ctx.needs_input_grad[:3]]
-        losses, gradients = work.losses(hidden, weight, bias, needed)
-        ctx.save_for_backward(gradients.hidden, gradients.weight, gradients.bias)
-        ctx.dtypes = hidden.dtype, weight.dtype, bias.dtype
-        return losses.sum()
+    Parameters
+    ----------
+    counted : bool Tensor of shape (n,)
+    dtype : torch.dtype
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        scaled = [
-            None if tensor is None else (tensor * gradient).to(dtype)
-            for tensor, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
-        ]
-        return *scaled, None, None
-
-
-_sum_losses: Callable[[Tensor, Tensor, Tensor, _Work, bool], Tensor] = _SumOfLosses.apply  # untyped
+    Examples
+    --------
+    >>> mean_weights(torch.tensor([True, False, True]), torch.float32)
+    tensor([0.5000, 0.0000, 0.5000])
+    """
+    return counted.to(dtype) / counted.sum().clamp(min=1)
 
 
 def sum_dtype(*tensors: Tensor) -> torch.dtype:
@@ -291,8 +227,32 @@ def sum_dtype(*tensors: Tensor) -> torch.dtype:
     return torch.float64 if double else torch.float32
 
 
-def _product_dtype(products: Products, hidden: Tensor, weight: Tensor, bias: Tensor) -> torch.dtype:
-    full = sum_dtype(hidden, weight, bias)
+def product_dtype(products: Products, hidden: Tensor, *others: Tensor) -> torch.dtype:
+    """Return the precision of matrix products that a choice comes to.
+
+    Parameters
+    ----------
+    products : {"auto", "fp32", "bf16"}
+        See ``Products``.
+    hidden, *others : Tensor
+        What is multiplied.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such choice.
+
+    Examples
+    --------
+    >>> product_dtype("bf16", torch.zeros(1)), product_dtype("bf16", torch.zeros(1).double())
+    (torch.bfloat16, torch.float64)
+    """
+    if products not in get_args(Products):
+        raise ParameterError(
+            f"{products=} is not one of {', '.join(get_args(Products))}"
+            f"{did_you_mean(str(products), get_args(Products))}"
+        )
+    full = sum_dtype(hidden, *others)
     if products == "fp32" or full == torch.float64:
         return full
     if products == "bf16":
@@ -364,13 +324,3 @@ def check_inputs(
             f"target {int(targets[row])} of row {row} is not in the vocabulary, whose ids run from "
             f"0 to {len(weight) - 1}; encode the texts with the vocabulary of the model"
         )
-
-
-def _check_choices(products: Products, chunk_rows: int | None) -> None:
-    if products not in get_args(Products):
-        raise ParameterError(
-            f"{products=} is not one of {', '.join(get_args(Products))}"
-            f"{did_you_mean(str(products), get_args(Products))}"
-        )
-    if chunk_rows is not None and chunk_rows < 1:
-        raise ParameterError(f"{chunk_rows=} must be at least 1")

@@ -111,9 +111,10 @@ def test_beams_generate_without_drawing(texts: Path) -> None:
 
 
 def test_a_model_of_another_kind_is_refused(texts: Path) -> None:
-    done = run("lm", "generate", texts / "model")
+    for command in (["generate", texts / "model"], ["evaluate", texts / "model", "none.csv"]):
+        done = run("lm", *command)
 
-    assert "holds a TextClassifier, not a LanguageModel" in str(done.exception)
+        assert "holds a TextClassifier, not a LanguageModel" in str(done.exception)
 
 
 def test_an_occupied_destination_is_refused_before_training(texts: Path) -> None:

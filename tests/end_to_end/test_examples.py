@@ -4,7 +4,10 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import pandas as pd
 import pytest
+
+from tabtext.datasets import load_snippets
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -31,3 +34,35 @@ def test_training_practices_compares_the_schedules_and_draws_them(
     for name in ("constant", "restarts", "one-cycle", "restarts, snapshots", "constant, EMA"):
         assert f"\n{name} " in printed
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_sentiment_trains_explains_and_saves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example("sentiment").main(["--rows", "600", "--out", str(tmp_path)])
+
+    printed = capsys.readouterr().out
+    for part in (
+        "perplexity on unseen texts",
+        "accuracy on unseen texts",
+        "speaks for",
+        "loaded again",
+    ):
+        assert part in printed
+    assert (tmp_path / "classifier" / "config.json").is_file()
+
+
+@pytest.mark.slow
+def test_sentiment_reads_a_file_of_the_users_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    movies = load_snippets("movies")[:300]
+    table = pd.DataFrame({"review": movies["text"], "stars": (movies["rating"] > 0) * 4 + 1})
+    table.to_csv(tmp_path / "own.csv", index=False)
+
+    example("sentiment").main(
+        [str(tmp_path / "own.csv"), "--text", "review", "--target", "stars", "--out", str(tmp_path)]
+    )
+
+    assert "accuracy on unseen texts" in capsys.readouterr().out

@@ -1,7 +1,6 @@
 """Adaptive softmax: an exact model of its own, tied to the embedding, that scores little."""
 
 import copy
-from typing import Any
 
 import pytest
 import torch
@@ -9,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from tabtext.errors import DataError, ParameterError
+from tabtext.text import chunked_softmax
 from tabtext.text.adaptive_softmax import AdaptiveSoftmax
 from tabtext.text.special_tokens import PADDING_ID
 
@@ -116,6 +115,16 @@ def test_token_losses_are_the_negative_log_probabilities(
     torch.testing.assert_close(losses, expected.detach())
 
 
+def test_inference_mode_gives_the_same_losses() -> None:
+    softmax = softmax_with()
+    hidden, targets, weight = problem()
+
+    with torch.inference_mode():
+        losses = softmax.token_losses(hidden.clone(), targets.clone(), weight.clone())
+
+    assert torch.equal(losses, softmax.token_losses(hidden, targets, weight))
+
+
 def test_the_loss_is_the_mean_of_the_token_losses_that_count() -> None:
     softmax = softmax_with()
     hidden, targets, weight = problem()
@@ -187,27 +196,22 @@ def test_full_and_adaptive_softmax_agree_where_the_clusters_are_told_the_truth()
     torch.testing.assert_close(adaptive, scores.log_softmax(dim=1))
 
 
-class ExponentialsCounted(TorchDispatchMode):
-    """Counts how many numbers are exponentiated: one for every word that is scored."""
-
-    n = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.ops.aten.exp_.default and args[0].ndim == 2:
-            self.n += args[0].numel()
-        return func(*args, **(kwargs or {}))
-
-
-def test_few_words_are_scored_where_targets_are_frequent() -> None:
+def test_few_words_are_scored_where_targets_are_frequent(monkeypatch: pytest.MonkeyPatch) -> None:
     softmax = AdaptiveSoftmax(3_000, 8, cutoffs=(100, 1_000))
     hidden, weight = torch.randn(50, 8), torch.randn(3_000, 8)
     targets = torch.arange(50)
     targets[0] = 500
+    exponentiate, scored = chunked_softmax._exponentiate, []
 
-    with ExponentialsCounted() as counted:
-        softmax.loss(hidden, targets, weight)
+    def count(logits: Tensor, *others: Tensor) -> None:
+        scored.append(logits.numel())
+        exponentiate(logits, *others)
 
-    assert counted.n == 50 * 102 + 1 * 900
+    monkeypatch.setattr(chunked_softmax, "_exponentiate", count)
+
+    softmax.loss(hidden, targets, weight)
+
+    assert sum(scored) == 50 * 102 + 1 * 900
 
 
 def test_autocast_changes_neither_types_nor_much_of_the_loss() -> None:
@@ -222,6 +226,56 @@ def test_autocast_changes_neither_types_nor_much_of_the_loss() -> None:
     assert weight.grad is not None
     assert weight.grad.dtype == loss.dtype == torch.float32
     torch.testing.assert_close(loss, softmax.loss(hidden, targets, weight), rtol=1e-2, atol=0)
+
+
+def test_a_traced_network_gets_the_same_loss() -> None:
+    softmax = softmax_with()
+    hidden, targets, weight = problem()
+    compiled = torch.compile(softmax.loss, backend="eager", fullgraph=True)
+
+    loss = compiled(hidden, targets, weight)
+
+    torch.testing.assert_close(loss, softmax.loss(hidden, targets, weight))
+
+
+@pytest.mark.parametrize("frozen", ["hidden", "weight", "bias", "cluster_weight", "cluster_bias"])
+def test_what_is_frozen_gets_no_gradient_and_the_others_theirs(frozen: str) -> None:
+    softmax = softmax_with()
+    hidden, targets, weight = problem()
+    learned = {"hidden": hidden, "weight": weight, **dict(softmax.named_parameters())}
+    naive_loss(softmax, hidden, targets, weight).backward()
+    expected = {name: tensor.grad for name, tensor in learned.items()}
+    for name, tensor in learned.items():
+        tensor.grad = None
+        tensor.requires_grad_(name != frozen)
+
+    softmax.loss(hidden, targets, weight).backward()
+
+    assert learned[frozen].grad is None
+    for name in set(learned) - {frozen}:
+        torch.testing.assert_close(learned[name].grad, expected[name])
+
+
+def test_the_loss_is_the_same_on_several_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    softmax = softmax_with()
+    hidden, targets, weight = problem()
+    learned = [hidden, weight, *softmax.parameters()]
+    alone = softmax.loss(hidden, targets, weight)
+    monkeypatch.setattr(chunked_softmax, "_WORTH_A_CORE", 0)
+    monkeypatch.setattr(chunked_softmax, "_NARROWEST_BAND", 3)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+
+    try:
+        together = softmax.loss(hidden, targets, weight)
+    finally:
+        torch.set_num_threads(before)
+
+    torch.testing.assert_close(together, alone)
+    for one, three in zip(
+        torch.autograd.grad(alone, learned), torch.autograd.grad(together, learned), strict=True
+    ):
+        torch.testing.assert_close(three, one)
 
 
 def test_a_copy_and_a_saved_state_give_the_same_losses() -> None:

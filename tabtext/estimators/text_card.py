@@ -1,0 +1,53 @@
+"""What the card of a text model says beyond that of any model: its tokens and who cut them."""
+
+from typing import Any
+
+import numpy as np
+
+from tabtext.text.documents import Documents
+from tabtext.text.special_tokens import UNKNOWN_ID
+from tabtext.text.subwords import SubwordTokenizer
+from tabtext.text.tokenization import Tokenizer, WordTokenizer
+
+__all__ = ["token_counts", "tokenizer_library", "tokenizer_name"]
+
+
+def token_counts(train: Documents, valid: Documents | None, n_vocabulary: int) -> dict[str, Any]:
+    """Return how many tokens a model has read, and how many of them it knows.
+
+    Parameters
+    ----------
+    train, valid : Documents
+        What it learned from, and what its best epoch was chosen by.
+    n_vocabulary : int
+        Distinct tokens that it knows.
+
+    Examples
+    --------
+    >>> token_counts(Documents.of([[2, 10, 0, 3]]), None, 11)
+    {'train': 4, 'valid': 0, 'vocabulary': 11, 'unknown': 0.25}
+    """
+    return {
+        "train": train.n_tokens,
+        "valid": 0 if valid is None else valid.n_tokens,
+        "vocabulary": n_vocabulary,
+        "unknown": float(np.mean(train.ids == UNKNOWN_ID)) if train.n_tokens else 0.0,
+    }
+
+
+def tokenizer_name(tokenizer: Tokenizer) -> str:
+    """Return what a tokenizer cuts texts into.
+
+    Examples
+    --------
+    >>> tokenizer_name(WordTokenizer(language="de")), tokenizer_name(SubwordTokenizer(model="bpe"))
+    ('words (de)', 'bpe')
+    """
+    if isinstance(tokenizer, WordTokenizer):
+        return f"words ({tokenizer.language})"
+    return tokenizer.model if isinstance(tokenizer, SubwordTokenizer) else type(tokenizer).__name__
+
+
+def tokenizer_library(tokenizer: Tokenizer) -> str:
+    """Return the distribution on which a tokenizer's tokens depend."""
+    return "tokenizers" if isinstance(tokenizer, SubwordTokenizer) else "spacy"
