@@ -56,7 +56,7 @@ class BareLanguageModel(nn.Module):
         if self.softmax == "adaptive softmax":
             return self.adaptive(hidden, targets).loss
         if self.softmax == "tabtext's loss":
-            from tabtext.text.softmax import linear_cross_entropy
+            from tabtext.text.softmax.cross_entropy import linear_cross_entropy
 
             return linear_cross_entropy(hidden, self.embedding.weight, self.bias, targets)
         logits = functional.linear(hidden, self.embedding.weight, self.bias)

@@ -34,9 +34,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tabtext.text.adaptive_softmax import AdaptiveSoftmax
-from tabtext.text.cutoffs import choose_cutoffs, zipf_counts
-from tabtext.text.softmax import linear_cross_entropy
+from tabtext.text.softmax.adaptive import AdaptiveSoftmax
+from tabtext.text.softmax.cross_entropy import linear_cross_entropy
+from tabtext.text.softmax.cutoffs import choose_cutoffs, zipf_counts
 
 CUTOFFS = (2_000, 10_000)
 WIDTHS = (128, 400)

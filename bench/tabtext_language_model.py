@@ -14,9 +14,9 @@ from torch import Tensor
 from tabtext.estimators.language_model import LanguageModel
 from tabtext.estimators.text_batches.scoring import ScoringBatches
 from tabtext.estimators.text_batches.stream import StreamBatches
-from tabtext.text.adaptive_softmax import choose_cutoffs
 from tabtext.text.documents import Documents
 from tabtext.text.language_model import LanguageModelNetwork, LanguageModelTask
+from tabtext.text.softmax.adaptive import choose_cutoffs
 from tabtext.training import Callback, Trainer, TrainingOptions
 
 Settings = dict[str, Any]

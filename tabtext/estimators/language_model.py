@@ -15,8 +15,8 @@ from tabtext.estimators.checkpoints import resolve_checkpoints
 from tabtext.estimators.classifier_training import in_direction
 from tabtext.estimators.language_model_steps import LanguageModelSteps
 from tabtext.estimators.text_inputs import columns_of_fit, tokens_of_row
-from tabtext.text.awd_lstm import AWDLSTM
 from tabtext.text.documents import Documents
+from tabtext.text.encoder.awd_lstm import AWDLSTM
 from tabtext.text.generation import beam_search, sample
 from tabtext.text.perplexity import score_documents
 from tabtext.text.preprocessing import TextPreprocessor

@@ -17,11 +17,11 @@ from tabtext.estimators.language_model_training import LanguageModelRun, train_l
 from tabtext.estimators.saving import SavedEstimator
 from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
 from tabtext.estimators.text_parameters import TextParameters
-from tabtext.text.adaptive_softmax import choose_cutoffs
 from tabtext.text.documents import Documents
 from tabtext.text.language_model import LanguageModelNetwork
 from tabtext.text.preprocessing import TextPreprocessor
 from tabtext.text.reading import read_texts
+from tabtext.text.softmax.adaptive import choose_cutoffs
 from tabtext.text.transfer import transferred_network
 from tabtext.text.vocabulary import Vocabulary
 from tabtext.training.callbacks import Callback

@@ -29,9 +29,9 @@ from tabtext.estimators.supervised import SupervisedEstimator
 from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
 from tabtext.estimators.text_inputs import as_text_table, columns_of_fit, tokens_of_row
 from tabtext.estimators.text_parameters import DIRECTIONS, TextParameters
-from tabtext.text.awd_lstm import AWDLSTM
 from tabtext.text.classifier import HeadNorm, TextClassifierNetwork
 from tabtext.text.documents import Documents
+from tabtext.text.encoder.awd_lstm import AWDLSTM
 from tabtext.text.explanation import ContributionMethod
 from tabtext.text.preprocessing import TextPreprocessor
 from tabtext.training.callbacks import Callback

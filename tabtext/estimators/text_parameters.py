@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from tabtext.errors import ParameterError, did_you_mean
 from tabtext.estimators.training_parameters import TrainingParameters
-from tabtext.text.awd_lstm import EncoderOptions
+from tabtext.text.encoder.awd_lstm import EncoderOptions
 from tabtext.text.preprocessing import TextPreprocessor
 from tabtext.text.rules import TextRules
 from tabtext.text.subwords import SubwordTokenizer

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from tabtext.errors import ParameterError
-from tabtext.text.awd_lstm import AWDLSTM, State
+from tabtext.text.encoder.awd_lstm import AWDLSTM, State
 
 __all__ = ["ConcatPooling", "HeadNorm", "Pooled", "TextClassifierNetwork"]
 
@@ -155,7 +155,7 @@ class TextClassifierNetwork(nn.Module):
 
     Examples
     --------
-    >>> from tabtext.text.awd_lstm import EncoderOptions
+    >>> from tabtext.text.encoder.awd_lstm import EncoderOptions
     >>> options = EncoderOptions(embedding_width=8, hidden_width=12)
     >>> network = TextClassifierNetwork(AWDLSTM(30, options), n_outputs=2).eval()
     >>> tokens = torch.tensor([[2, 9, 8, 3], [2, 3, 1, 1]])

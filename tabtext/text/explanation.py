@@ -71,7 +71,7 @@ def token_contributions(
 
     Examples
     --------
-    >>> from tabtext.text.awd_lstm import AWDLSTM, EncoderOptions
+    >>> from tabtext.text.encoder.awd_lstm import AWDLSTM, EncoderOptions
     >>> options = EncoderOptions(embedding_width=8, hidden_width=12)
     >>> network = TextClassifierNetwork(AWDLSTM(30, options), n_outputs=2)
     >>> token_contributions(network, [2, 9, 17, 3], output=1).shape

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tabtext.errors import ParameterError
-from tabtext.text.awd_lstm import State
+from tabtext.text.encoder.awd_lstm import State
 from tabtext.text.language_model import LanguageModelNetwork
 from tabtext.text.perplexity import evaluating
 from tabtext.text.special_tokens import BEGIN_ID, END_ID, PADDING_ID, UNKNOWN_ID
@@ -94,7 +94,7 @@ def sample(
 
     Examples
     --------
-    >>> from tabtext.text.awd_lstm import EncoderOptions
+    >>> from tabtext.text.encoder.awd_lstm import EncoderOptions
     >>> options = EncoderOptions(embedding_width=4, hidden_width=4, n_layers=1)
     >>> network = LanguageModelNetwork(11, options)
     >>> generator = torch.Generator().manual_seed(0)
@@ -169,7 +169,7 @@ def beam_search(
 
     Examples
     --------
-    >>> from tabtext.text.awd_lstm import EncoderOptions
+    >>> from tabtext.text.encoder.awd_lstm import EncoderOptions
     >>> options = EncoderOptions(embedding_width=4, hidden_width=4, n_layers=1)
     >>> network = LanguageModelNetwork(11, options)
     >>> first, second = beam_search(network, [2, 9], n_tokens=4, n_continuations=2)

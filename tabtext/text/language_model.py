@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from tabtext.errors import ParameterError, did_you_mean
-from tabtext.text.adaptive_softmax import AdaptiveSoftmax
-from tabtext.text.awd_lstm import AWDLSTM, EncoderOptions, State
+from tabtext.text.encoder.awd_lstm import AWDLSTM, EncoderOptions, State
 from tabtext.text.perplexity import row_losses
-from tabtext.text.softmax import linear_cross_entropy, token_losses
+from tabtext.text.softmax.adaptive import AdaptiveSoftmax
+from tabtext.text.softmax.cross_entropy import linear_cross_entropy, token_losses
 
 __all__ = ["LanguageModelNetwork", "LanguageModelTask", "SoftmaxKind", "TiedSoftmax"]
 

@@ -94,7 +94,7 @@ def score_documents(
 
     Examples
     --------
-    >>> from tabtext.text.awd_lstm import EncoderOptions
+    >>> from tabtext.text.encoder.awd_lstm import EncoderOptions
     >>> from tabtext.text.language_model import LanguageModelNetwork
     >>> options = EncoderOptions(embedding_width=4, hidden_width=4, n_layers=1)
     >>> network = LanguageModelNetwork(11, options)

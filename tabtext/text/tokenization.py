@@ -3,7 +3,7 @@
 ``WordTokenizer`` gives, token for token, what this plain road gives for each text: the rules for
 texts, spaCy's tokenizer, the rules for words. It goes a faster road: ``chunks`` cuts the bytes of
 many texts at white space, ``spacy_words`` asks spaCy about each distinct chunk once, ``chunkwise``
-puts the words together again, ``word_table`` applies the rules for words.
+puts the words together again, ``words.table`` applies the rules for words.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,10 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tabtext.errors import ArtifactError, ParameterError
-from tabtext.text.arrow_texts import as_text_array
 from tabtext.text.restoration import restore
 from tabtext.text.rules import TextRules
-from tabtext.text.word_engine import WordEngine
+from tabtext.text.words.arrow_texts import as_text_array
+from tabtext.text.words.engine import WordEngine
 
 __all__ = ["Texts", "TokenizedTexts", "Tokenizer", "WordTokenizer"]
 

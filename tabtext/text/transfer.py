@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from tabtext.errors import ArtifactError, ParameterError
-from tabtext.text.adaptive_softmax import AdaptiveSoftmax
-from tabtext.text.awd_lstm import EncoderOptions
+from tabtext.text.encoder.awd_lstm import EncoderOptions
 from tabtext.text.language_model import LanguageModelNetwork
+from tabtext.text.softmax.adaptive import AdaptiveSoftmax
 
 __all__ = ["PER_TOKEN", "VocabularyTransfer", "transfer_vocabulary", "transferred_network"]
 

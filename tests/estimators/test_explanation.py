@@ -10,9 +10,9 @@ from tabtext.datasets import load_snippets
 from tabtext.errors import ColumnTypeError, ParameterError, UnknownColumnError
 from tabtext.estimators.explanation import contributions_to, output_number
 from tabtext.estimators.text import TextClassifier, TextRegressor
-from tabtext.text.awd_lstm import AWDLSTM, EncoderOptions
 from tabtext.text.classifier import TextClassifierNetwork
 from tabtext.text.documents import Documents
+from tabtext.text.encoder.awd_lstm import AWDLSTM, EncoderOptions
 from tabtext.text.explanation import token_contributions
 from tabtext.training.targets import ClassificationTarget, MultilabelTarget
 

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from tabtext.estimators.text_batches.stream import StreamBatches
-from tabtext.text.awd_lstm import EncoderOptions
 from tabtext.text.documents import Documents
+from tabtext.text.encoder.awd_lstm import EncoderOptions
 from tabtext.text.language_model import LanguageModelNetwork, LanguageModelTask
 from tabtext.training import Checkpoints, Trainer, TrainingOptions
 from tabtext.training.callbacks import Callback

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tabtext.errors import ParameterError
-from tabtext.text.awd_lstm import AWDLSTM, EncoderOptions, EncoderOutput
 from tabtext.text.classifier import ConcatPooling, TextClassifierNetwork
+from tabtext.text.encoder.awd_lstm import AWDLSTM, EncoderOptions, EncoderOutput
 from tabtext.text.special_tokens import BEGIN_ID, END_ID, PADDING_ID
 from tabtext.training.layer_groups import LayerGroups
 

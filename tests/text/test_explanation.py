@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from tabtext.errors import ParameterError
-from tabtext.text.awd_lstm import AWDLSTM, EncoderOptions
 from tabtext.text.classifier import TextClassifierNetwork
+from tabtext.text.encoder.awd_lstm import AWDLSTM, EncoderOptions
 from tabtext.text.explanation import token_contributions
 from tabtext.text.special_tokens import UNKNOWN_ID
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tabtext.errors import ParameterError
-from tabtext.text.awd_lstm import EncoderOptions
+from tabtext.text.encoder.awd_lstm import EncoderOptions
 from tabtext.text.generation import Continuation, beam_search, sample
 from tabtext.text.language_model import LanguageModelNetwork, SoftmaxKind
 from tabtext.text.special_tokens import BEGIN_ID, END_ID, PADDING_ID, UNKNOWN_ID

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from tabtext.datasets import load_snippets
 from tabtext.errors import ParameterError
 from tabtext.estimators.text_batches.stream import StreamBatches
-from tabtext.text.awd_lstm import EncoderOptions, State
 from tabtext.text.documents import Documents
+from tabtext.text.encoder.awd_lstm import EncoderOptions, State
 from tabtext.text.language_model import LanguageModelNetwork, LanguageModelTask, SoftmaxKind
 from tabtext.text.perplexity import score_documents
 from tabtext.text.special_tokens import BEGIN_ID, END_ID, PADDING_ID, UNKNOWN_ID

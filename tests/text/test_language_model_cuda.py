@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from tabtext.estimators.text_batches.stream import StreamBatches
-from tabtext.text.awd_lstm import EncoderOptions
 from tabtext.text.documents import Documents
+from tabtext.text.encoder.awd_lstm import EncoderOptions
 from tabtext.text.generation import beam_search, sample
 from tabtext.text.language_model import LanguageModelNetwork, LanguageModelTask, SoftmaxKind
 from tabtext.text.perplexity import score_documents

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tabtext.errors import DataError
-from tabtext.text.awd_lstm import EncoderOptions
 from tabtext.text.documents import Documents
+from tabtext.text.encoder.awd_lstm import EncoderOptions
 from tabtext.text.language_model import LanguageModelNetwork, LanguageModelTask, SoftmaxKind
 from tabtext.text.perplexity import (
     Scores,

@@ -197,7 +197,7 @@ def test_what_was_tokenized_before_changes_nothing() -> None:
 
 
 def test_tables_that_are_full_are_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tabtext.text.word_engine._MAX_CHUNKS", 3)
+    monkeypatch.setattr("tabtext.text.words.engine._MAX_CHUNKS", 3)
     tokenizer = WordTokenizer()
     texts = ["one two three four five", "six seven"]
     for _ in range(2):
@@ -205,15 +205,15 @@ def test_tables_that_are_full_are_emptied(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_spacy_begins_anew_when_it_knows_too_many_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tabtext.text.spacy_words._MAX_VOCABULARY", 5)
-    monkeypatch.setattr("tabtext.text.spacy_words._CHUNKS_AT_ONCE", 2)
+    monkeypatch.setattr("tabtext.text.words.spacy_words._MAX_VOCABULARY", 5)
+    monkeypatch.setattr("tabtext.text.words.spacy_words._CHUNKS_AT_ONCE", 2)
     snippets = load_snippets()["text"].tolist()[:4]
 
     assert list(WordTokenizer().tokenize(snippets)) == [plain_tokens(t, ALL) for t in snippets]
 
 
 def test_many_texts_go_through_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tabtext.text.word_engine._BATCH_BYTES", 2000)
+    monkeypatch.setattr("tabtext.text.words.engine._BATCH_BYTES", 2000)
     snippets = load_snippets()["text"].tolist()[:300]
     calls: list[tuple[int, int]] = []
 
@@ -239,7 +239,7 @@ def test_after_an_interruption_all_goes_on_as_before() -> None:
 
 @pytest.mark.slow
 def test_several_processes_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tabtext.text.spacy_processes._WORTH_A_PROCESS", 500)
+    monkeypatch.setattr("tabtext.text.words.spacy_processes._WORTH_A_PROCESS", 500)
     snippets = load_snippets()["text"].tolist()[:2000]
 
     tokenized = WordTokenizer(n_processes=2).tokenize(snippets)

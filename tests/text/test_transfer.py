@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tabtext.errors import ArtifactError, ParameterError
-from tabtext.text.awd_lstm import AWDLSTM, EncoderOptions
+from tabtext.text.encoder.awd_lstm import AWDLSTM, EncoderOptions
 from tabtext.text.language_model import LanguageModelNetwork, SoftmaxKind
 from tabtext.text.special_tokens import SPECIAL_TOKENS
 from tabtext.text.transfer import PER_TOKEN, transfer_vocabulary, transferred_network

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tabtext.text.chunks import ChunkTable
 from tabtext.text.kernels.chunks import find_links
+from tabtext.text.words.chunks import ChunkTable
 
 SPACES = [chr(code) for code in range(0x3001) if chr(code).isspace()]
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from tabtext.errors import ParameterError, did_you_mean
-from tabtext.text.recurrent import Cell, Initialisation, initialisation_of
+from tabtext.text.encoder.recurrent import Cell, Initialisation, initialisation_of
 
 __all__ = ["EncoderOptions"]
 

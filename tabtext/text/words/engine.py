@@ -8,12 +8,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tabtext.text.arrow_texts import text_batches
-from tabtext.text.chunkwise import ChunkWords
 from tabtext.text.rules import TextRules
-from tabtext.text.spacy_processes import ChunkCutter
-from tabtext.text.spacy_words import SpacyWords
-from tabtext.text.word_table import WordTable
+from tabtext.text.words.arrow_texts import text_batches
+from tabtext.text.words.chunkwise import ChunkWords
+from tabtext.text.words.spacy_processes import ChunkCutter
+from tabtext.text.words.spacy_words import SpacyWords
+from tabtext.text.words.table import WordTable
 
 __all__ = ["WordEngine"]
 

@@ -13,13 +13,13 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tabtext.errors import ColumnTypeError, DataError, ParameterError
-from tabtext.text import chunked_softmax, softmax
-from tabtext.text.softmax import linear_cross_entropy, token_losses
+from tabtext.text.softmax import chunked, cross_entropy
+from tabtext.text.softmax.cross_entropy import linear_cross_entropy, token_losses
 from tabtext.text.special_tokens import PADDING_ID
 
 N, WIDTH, WORDS = 37, 8, 101
 CPU = torch.device("cpu")
-PRODUCTS: tuple[softmax.Products, ...] = ("fp32", "bf16")
+PRODUCTS: tuple[cross_entropy.Products, ...] = ("fp32", "bf16")
 
 Problem = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -27,10 +27,10 @@ Problem = tuple[Tensor, Tensor, Tensor, Tensor]
 @pytest.fixture(params=[1, 3])
 def narrow_tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Cut even a small vocabulary into many tiles, and into bands for one core and for three."""
-    monkeypatch.setattr(chunked_softmax, "_NARROWEST_TILE", 16)
-    monkeypatch.setattr(chunked_softmax, "_TILE", 16)
-    monkeypatch.setattr(chunked_softmax, "_NARROWEST_BAND", 10)
-    monkeypatch.setattr(chunked_softmax, "_WORTH_A_CORE", 0)
+    monkeypatch.setattr(chunked, "_NARROWEST_TILE", 16)
+    monkeypatch.setattr(chunked, "_TILE", 16)
+    monkeypatch.setattr(chunked, "_NARROWEST_BAND", 10)
+    monkeypatch.setattr(chunked, "_WORTH_A_CORE", 0)
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield
@@ -105,9 +105,7 @@ def test_double_precision_is_exact_for_all_sizes(
     ) / max(int((targets != PADDING_ID).sum()), 1)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            chunked_softmax, "_cut_into_tiles", lambda rows, words, device: cut(words, tile)
-        )
+        patch.setattr(chunked, "_cut_into_tiles", lambda rows, words, device: cut(words, tile))
         loss = linear_cross_entropy(*tensors, targets, chunk_rows=chunk_rows)
 
     assert loss.dtype == torch.float64
@@ -164,12 +162,12 @@ def test_a_hidden_state_that_is_not_a_number_is_not_hidden() -> None:
 @pytest.mark.usefixtures("narrow_tiles")
 @pytest.mark.parametrize("products", PRODUCTS)
 def test_without_kernels_torch_gives_the_same(
-    products: softmax.Products, monkeypatch: pytest.MonkeyPatch
+    products: cross_entropy.Products, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     *tensors, targets = problem()
     by_kernels = linear_cross_entropy(*tensors, targets, products=products)
 
-    monkeypatch.setattr(chunked_softmax, "_kernels_can_run", lambda logits, bias: False)
+    monkeypatch.setattr(chunked, "_kernels_can_run", lambda logits, bias: False)
     by_torch = linear_cross_entropy(*tensors, targets, products=products)
 
     close = {"rtol": 1e-5, "atol": 1e-6} if products == "fp32" else {"rtol": 5e-3, "atol": 1e-3}
@@ -222,17 +220,17 @@ def test_their_gradients_are_as_close_as_bfloat16_is() -> None:
 def test_the_cpu_decides_about_products_that_are_left_open(
     fast: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(softmax, "_cpu_multiplies_bf16", lambda: fast)
+    monkeypatch.setattr(cross_entropy, "_cpu_multiplies_bf16", lambda: fast)
     *tensors, targets = problem()
 
     left_open = linear_cross_entropy(*tensors, targets)
 
-    chosen: softmax.Products = "bf16" if fast else "fp32"
+    chosen: cross_entropy.Products = "bf16" if fast else "fp32"
     assert torch.equal(left_open, linear_cross_entropy(*tensors, targets, products=chosen))
 
 
 @pytest.mark.parametrize("products", PRODUCTS)
-def test_double_precision_stays_double(products: softmax.Products) -> None:
+def test_double_precision_stays_double(products: cross_entropy.Products) -> None:
     *tensors, targets = problem(dtype=torch.float64)
 
     loss = linear_cross_entropy(*tensors, targets, products=products)
@@ -475,7 +473,7 @@ class LargestOutput(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("products", PRODUCTS)
-def test_nothing_is_as_large_as_the_logits(products: softmax.Products) -> None:
+def test_nothing_is_as_large_as_the_logits(products: cross_entropy.Products) -> None:
     *tensors, targets = problem(400, 500)
 
     with LargestOutput() as largest:
@@ -488,9 +486,9 @@ def test_nothing_is_as_large_as_the_logits(products: softmax.Products) -> None:
 def test_without_gradients_a_tile_is_all_that_is_kept(
     loss: Callable[..., Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunked_softmax, "_NARROWEST_TILE", 16)
-    monkeypatch.setattr(chunked_softmax, "_TILE", 16)
-    monkeypatch.setattr(chunked_softmax, "_scratch", chunked_softmax._Scratch())
+    monkeypatch.setattr(chunked, "_NARROWEST_TILE", 16)
+    monkeypatch.setattr(chunked, "_TILE", 16)
+    monkeypatch.setattr(chunked, "_scratch", chunked._Scratch())
     *tensors, targets = problem(400, 500)
 
     with torch.no_grad(), LargestOutput() as largest:
@@ -500,13 +498,13 @@ def test_without_gradients_a_tile_is_all_that_is_kept(
 
 
 def test_memory_is_used_again_in_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunked_softmax, "_scratch", chunked_softmax._Scratch())
+    monkeypatch.setattr(chunked, "_scratch", chunked._Scratch())
     *tensors, targets = problem()
     places = []
 
     for _ in range(2):
         linear_cross_entropy(*tensors, targets, products="fp32")
-        memory = chunked_softmax._scratch.take("band 0", N * WORDS, torch.float32, CPU)
+        memory = chunked._scratch.take("band 0", N * WORDS, torch.float32, CPU)
         places.append(memory.data_ptr())
 
     assert places[0] == places[1]
@@ -540,7 +538,7 @@ def test_token_losses_of_padding_are_zero() -> None:
 def test_token_losses_are_in_full_precision_whatever_autocast_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(softmax, "_cpu_multiplies_bf16", lambda: True)
+    monkeypatch.setattr(cross_entropy, "_cpu_multiplies_bf16", lambda: True)
     *tensors, targets = problem()
 
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -25,7 +25,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from tabtext.text.side_by_side import on_one_core, side_by_side
+from tabtext.text.softmax.side_by_side import on_one_core, side_by_side
 
 __all__ = ["Gradients", "on_all_cores", "target_losses"]
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tabtext.text.dropout import fill_dropout_mask
-from tabtext.text.weight_drop import DroppedWeights, Weights
+from tabtext.text.encoder.dropout import fill_dropout_mask
+from tabtext.text.encoder.weight_drop import DroppedWeights, Weights
 
 
 def some_weights(*, width: int = 6, dtype: torch.dtype = torch.float32) -> Weights:

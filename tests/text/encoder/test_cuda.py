@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tabtext.text.awd_lstm import AWDLSTM, EncoderOptions
-from tabtext.text.dropout import fill_dropout_mask
-from tabtext.text.recurrent import Cell, RecurrentLayer
+from tabtext.text.encoder.awd_lstm import AWDLSTM, EncoderOptions
+from tabtext.text.encoder.dropout import fill_dropout_mask
+from tabtext.text.encoder.recurrent import Cell, RecurrentLayer
 
 pytestmark = [
     pytest.mark.cuda,

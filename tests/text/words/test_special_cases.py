@@ -2,7 +2,7 @@
 
 import itertools
 
-from tabtext.text.special_cases import SpecialCaseLinks
+from tabtext.text.words.special_cases import SpecialCaseLinks
 
 
 def are_linked(links: SpecialCaseLinks, left: str, right: str) -> bool:

@@ -5,7 +5,12 @@ import torch
 from torch import Tensor
 
 from tabtext.errors import ParameterError
-from tabtext.text.dropout import dropout_mask, embed_words, fill_dropout_mask, locked_dropout
+from tabtext.text.encoder.dropout import (
+    dropout_mask,
+    embed_words,
+    fill_dropout_mask,
+    locked_dropout,
+)
 
 LEVELS = 65_536
 

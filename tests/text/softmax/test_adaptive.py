@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from tabtext.errors import DataError, ParameterError
-from tabtext.text import chunked_softmax
-from tabtext.text.adaptive_softmax import AdaptiveSoftmax
+from tabtext.text.softmax import chunked
+from tabtext.text.softmax.adaptive import AdaptiveSoftmax
 from tabtext.text.special_tokens import PADDING_ID
 
 N, WIDTH, WORDS = 60, 6, 40
@@ -201,13 +201,13 @@ def test_few_words_are_scored_where_targets_are_frequent(monkeypatch: pytest.Mon
     hidden, weight = torch.randn(50, 8), torch.randn(3_000, 8)
     targets = torch.arange(50)
     targets[0] = 500
-    exponentiate, scored = chunked_softmax._exponentiate, []
+    exponentiate, scored = chunked._exponentiate, []
 
     def count(logits: Tensor, *others: Tensor) -> None:
         scored.append(logits.numel())
         exponentiate(logits, *others)
 
-    monkeypatch.setattr(chunked_softmax, "_exponentiate", count)
+    monkeypatch.setattr(chunked, "_exponentiate", count)
 
     softmax.loss(hidden, targets, weight)
 
@@ -261,8 +261,8 @@ def test_the_loss_is_the_same_on_several_cores(monkeypatch: pytest.MonkeyPatch) 
     hidden, targets, weight = problem()
     learned = [hidden, weight, *softmax.parameters()]
     alone = softmax.loss(hidden, targets, weight)
-    monkeypatch.setattr(chunked_softmax, "_WORTH_A_CORE", 0)
-    monkeypatch.setattr(chunked_softmax, "_NARROWEST_BAND", 3)
+    monkeypatch.setattr(chunked, "_WORTH_A_CORE", 0)
+    monkeypatch.setattr(chunked, "_NARROWEST_BAND", 3)
     before = torch.get_num_threads()
     torch.set_num_threads(3)
 

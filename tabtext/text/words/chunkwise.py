@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tabtext.text.chunks import ChunkTable
-from tabtext.text.growing import GrowingArray
-from tabtext.text.spacy_words import CutChunks, SpacyWords
-from tabtext.text.word_table import WordTable
+from tabtext.text.words.chunks import ChunkTable
+from tabtext.text.words.growing import GrowingArray
+from tabtext.text.words.spacy_words import CutChunks, SpacyWords
+from tabtext.text.words.table import WordTable
 
 __all__ = ["ChunkWords"]
 

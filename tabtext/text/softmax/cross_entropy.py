@@ -2,7 +2,7 @@
 
 Hidden states ``(n, width)``, the weight and bias of a softmax, and targets ``(n,)`` flow in; their
 mean loss flows out. Its gradients are made on the way there and only scaled on the way back, so
-nothing of the size ``(n, vocabulary)`` outlives a chunk of rows. For how, see ``chunked_softmax``.
+nothing of the size ``(n, vocabulary)`` outlives a chunk of rows. For how, see ``chunked``.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from tabtext.errors import ColumnTypeError, DataError, ParameterError, did_you_mean
-from tabtext.text.chunked_softmax import Gradients, on_all_cores, target_losses
-from tabtext.text.ready_gradients import with_ready_gradients
+from tabtext.text.softmax.chunked import Gradients, on_all_cores, target_losses
+from tabtext.text.softmax.ready_gradients import with_ready_gradients
 from tabtext.text.special_tokens import PADDING_ID
 
 __all__ = [

@@ -6,9 +6,9 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from tabtext.text.growing import GrowingArray
 from tabtext.text.rules import CHARACTER_MARK, TextRules, is_countable
 from tabtext.text.special_tokens import WORD_REPEATED
+from tabtext.text.words.growing import GrowingArray
 
 __all__ = ["WordTable"]
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tabtext.text.ready_gradients import Compute, with_ready_gradients
+from tabtext.text.softmax.ready_gradients import Compute, with_ready_gradients
 
 
 def product_of(first: Tensor, second: Tensor, asked: list[Sequence[bool]]) -> Compute:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tabtext.errors import DataError, ParameterError
-from tabtext.text.cutoffs import choose_cutoffs, zipf_counts
+from tabtext.text.softmax.cutoffs import choose_cutoffs, zipf_counts
 
 
 def expected_cost(counts: np.ndarray, cutoffs: tuple[int, ...]) -> float:

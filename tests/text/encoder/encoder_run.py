@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tabtext.text.awd_lstm import AWDLSTM, EncoderOptions
+from tabtext.text.encoder.awd_lstm import AWDLSTM, EncoderOptions
 from tabtext.training import TensorBatches, Trainer, TrainingOptions
 from tabtext.training.losses import squared_error
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from tabtext.errors import ColumnTypeError, ParameterError
-from tabtext.text.dropout import dropout_mask, embed_words, locked_dropout
-from tabtext.text.encoder_options import EncoderOptions
-from tabtext.text.recurrent import LayerState, RecurrentLayer
+from tabtext.text.encoder.dropout import dropout_mask, embed_words, locked_dropout
+from tabtext.text.encoder.options import EncoderOptions
+from tabtext.text.encoder.recurrent import LayerState, RecurrentLayer
 
 __all__ = ["AWDLSTM", "EncoderOptions", "EncoderOutput", "State"]
 

@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tabtext.errors import ParameterError
-from tabtext.text.chunked_softmax import Gradients, on_all_cores, target_losses
-from tabtext.text.cutoffs import choose_cutoffs, zipf_counts
-from tabtext.text.ready_gradients import with_ready_gradients
-from tabtext.text.softmax import (
+from tabtext.text.softmax.chunked import Gradients, on_all_cores, target_losses
+from tabtext.text.softmax.cross_entropy import (
     Products,
     check_inputs,
     mean_weights,
     product_dtype,
     sum_dtype,
 )
+from tabtext.text.softmax.cutoffs import choose_cutoffs, zipf_counts
+from tabtext.text.softmax.ready_gradients import with_ready_gradients
 from tabtext.text.special_tokens import PADDING_ID
 
 __all__ = ["AdaptiveSoftmax", "choose_cutoffs"]

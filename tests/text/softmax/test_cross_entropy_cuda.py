@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tabtext.text.adaptive_softmax import AdaptiveSoftmax
-from tabtext.text.softmax import linear_cross_entropy, token_losses
+from tabtext.text.softmax.adaptive import AdaptiveSoftmax
+from tabtext.text.softmax.cross_entropy import linear_cross_entropy, token_losses
 from tabtext.text.special_tokens import PADDING_ID
 
 pytestmark = [

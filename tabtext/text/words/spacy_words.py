@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tabtext.text.rules import TextRules
-from tabtext.text.spacy_rules import load_tokenizer, spacy_rules
+from tabtext.text.words.spacy_rules import load_tokenizer, spacy_rules
 
 __all__ = ["CutChunks", "SpacyWords"]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from tabtext.text import side_by_side as module
-from tabtext.text.side_by_side import on_one_core, side_by_side
+from tabtext.text.softmax import side_by_side as module
+from tabtext.text.softmax.side_by_side import on_one_core, side_by_side
 
 
 def test_all_tasks_run_at_the_same_time() -> None:

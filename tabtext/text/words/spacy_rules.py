@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any
 
 from tabtext.errors import ParameterError
-from tabtext.text.letters import ignores_letters
-from tabtext.text.special_cases import SpecialCaseLinks
+from tabtext.text.words.letters import ignores_letters
+from tabtext.text.words.special_cases import SpecialCaseLinks
 
 __all__ = ["SpacyRules", "load_tokenizer", "spacy_rules"]
 

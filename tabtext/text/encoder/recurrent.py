@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tabtext.errors import ParameterError
-from tabtext.text.weight_drop import DroppedWeights, Mode, Weights
+from tabtext.text.encoder.weight_drop import DroppedWeights, Mode, Weights
 
 __all__ = ["Cell", "Initialisation", "LayerState", "RecurrentLayer"]
 

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from tabtext.text.rules import TextRules
-from tabtext.text.spacy_words import CutChunks, SpacyWords
+from tabtext.text.words.spacy_words import CutChunks, SpacyWords
 
 __all__ = ["ChunkCutter"]
 

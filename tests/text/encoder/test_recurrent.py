@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tabtext.errors import ParameterError
-from tabtext.text.recurrent import Cell, Initialisation, RecurrentLayer
+from tabtext.text.encoder.recurrent import Cell, Initialisation, RecurrentLayer
 
 CELLS: tuple[Cell, ...] = get_args(Cell)
 
@@ -421,7 +421,7 @@ def test_autocast_takes_what_the_machine_has(
 ) -> None:
     if has_bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         pytest.skip("needs a CPU with bfloat16 products")
-    monkeypatch.setattr("tabtext.text.recurrent._cpu_has_bfloat16", lambda: has_bfloat16)
+    monkeypatch.setattr("tabtext.text.encoder.recurrent._cpu_has_bfloat16", lambda: has_bfloat16)
     layer = a_layer(cell, weight_drop=0.5).train(training)
     torch.manual_seed(3)
     expected = run(layer)

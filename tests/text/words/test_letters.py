@@ -8,7 +8,7 @@ import spacy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabtext.text.letters import ignores_letters
+from tabtext.text.words.letters import ignores_letters
 
 letters = st.text(st.characters(categories=["L"]) | st.sampled_from("kmgsSdlat"), min_size=1)
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tabtext.errors import ColumnTypeError, ParameterError
-from tabtext.text.awd_lstm import AWDLSTM, EncoderOptions, State
-from tabtext.text.recurrent import Cell
+from tabtext.text.encoder.awd_lstm import AWDLSTM, EncoderOptions, State
+from tabtext.text.encoder.recurrent import Cell
 
 CELLS: tuple[Cell, ...] = get_args(Cell)
 N_WORDS, ROWS, LENGTH = 40, 3, 7

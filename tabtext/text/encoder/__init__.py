@@ -1,0 +1,1 @@
+"""AWD-LSTM: the recurrent encoder, and its dropouts."""

@@ -1,0 +1,1 @@
+"""Losses over large vocabularies that never hold all logits."""

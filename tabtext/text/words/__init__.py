@@ -1,0 +1,1 @@
+"""Cutting texts into words exactly as spaCy does, each distinct piece once."""
