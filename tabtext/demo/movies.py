@@ -53,7 +53,12 @@ _LANGUAGE_MODEL: dict[str, Any] = {
 }
 _FINE_TUNING: dict[str, Any] = {"epochs": 3, "learning_rate": 8e-3}
 # Three epochs are too few for averaged weights to be better.
-_CLASSIFIER: dict[str, Any] = {"epochs": 3, "batch_size": 32, "averaging": None}
+_CLASSIFIER: dict[str, Any] = {
+    "epochs": 3,
+    "batch_size": 32,
+    "learning_rate": 2e-3,
+    "averaging": None,
+}
 # Strengths of regularisation, of which the baseline takes the best on validation sentences.
 _STRENGTHS = (0.3, 1.0, 3.0, 10.0)
 

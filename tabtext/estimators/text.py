@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from tabtext.estimators.tasks import ClassificationTask, RegressionTask
 from tabtext.estimators.text_base import TextEstimator
-from tabtext.estimators.text_parameters import LEARNING_RATE
 from tabtext.text.documents import Documents
 
 __all__ = ["TextClassifier", "TextRegressor"]
@@ -36,9 +35,6 @@ class TextClassifier(ClassificationTask[Documents], TextEstimator):
     (2, 2)
     """
 
-    # Said again: a dataclass takes defaults from its first base, whose base has another one.
-    learning_rate: float | tuple[float, ...] = LEARNING_RATE
-
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class TextRegressor(RegressionTask[Documents], TextEstimator):
@@ -60,5 +56,3 @@ class TextRegressor(RegressionTask[Documents], TextEstimator):
     >>> model.predict(["A masterpiece."]).shape
     (1,)
     """
-
-    learning_rate: float | tuple[float, ...] = LEARNING_RATE  # as above

@@ -12,7 +12,7 @@ from tabtext.text.rules import TextRules
 from tabtext.text.subwords import SubwordTokenizer
 from tabtext.text.tokenization import Tokenizer, WordTokenizer
 
-__all__ = ["DIRECTIONS", "LEARNING_RATE", "SIZES", "Direction", "TextParameters"]
+__all__ = ["DIRECTIONS", "SIZES", "Direction", "TextParameters"]
 
 Direction = Literal["forward", "backward", "both"]
 TokenKind = Literal["words", "bpe", "unigram"]
@@ -30,9 +30,6 @@ DIRECTIONS: dict[str, tuple[str, ...]] = {
     "both": ("forward", "backward"),
 }
 """The networks that a direction stands for."""
-
-LEARNING_RATE = 5e-3
-"""Peak rate of text estimators. Of 3e-3, 4e-3, 6e-3 and 8e-3 on film snippets the middle ones."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -80,7 +77,6 @@ class TextParameters(TrainingParameters):
     cell: Literal["lstm", "gru", "irnn"] = "lstm"
     dropout_scale: float = 1.0
     direction: Direction = "forward"
-    learning_rate: float | tuple[float, ...] = LEARNING_RATE
 
     def check_parameters(self) -> None:
         """Raise ``ParameterError`` for what no later stage would notice before work begins."""

@@ -11,6 +11,7 @@ from tabtext import (
     TextClassifier,
     TextRegressor,
 )
+from tabtext.estimators.language_model_steps import LanguageModelSteps
 from tabtext.estimators.tabular_parameters import TabularParameters
 from tabtext.estimators.text_parameters import TextParameters
 from tabtext.estimators.training_parameters import TrainingParameters
@@ -19,7 +20,7 @@ from tabtext.estimators.training_parameters import TrainingParameters
 @pytest.mark.parametrize(
     ("estimator", "parameters"),
     [
-        (LanguageModel, TextParameters),
+        (LanguageModel, LanguageModelSteps),
         (TabularClassifier, TabularParameters),
         (TabularRegressor, TabularParameters),
         (TextClassifier, TextParameters),
