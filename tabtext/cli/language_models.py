@@ -78,8 +78,8 @@ def prepare(
 ) -> None:
     """Prepare texts that are larger than memory for training: a corpus of tokens on disk.
 
-    Columns and words are those of all of DATA together. Interrupted, the same command goes on. Then
-    give OUT to lm train, lm fine-tune or lm evaluate as DATA.
+    Give OUT to lm train, lm fine-tune or lm evaluate as DATA. After an interruption, the same
+    command goes on.
     """
     from tabtext.text.corpus import prepare_corpus
     from tabtext.text.document_view import DocumentView

@@ -56,7 +56,8 @@ def corpus_documents(corpus: Corpus, preprocessor: TextPreprocessor) -> Document
     """
     remedy = (
         "Prepare it with the model's own: prepare_corpus(..., preprocessor=model.preprocessor_), "
-        "or preprocessor=corpus.preprocessor of the corpus that the model learns from"
+        "or preprocessor=corpus.preprocessor of the corpus that the model learns from; in the "
+        "shell: tabtext lm prepare --vocabulary-of"
     )
     _require_same_tokenizer(corpus, preprocessor, remedy)
     theirs, ours = corpus.preprocessor.vocabulary_, preprocessor.vocabulary_
@@ -86,7 +87,8 @@ def require_same_tokenizer(
     """Raise ``ParameterError`` if a model cannot go on from its own tokens on a corpus."""
     remedy = (
         "Prepare it with the model's: prepare_corpus(..., "
-        "preprocessor=TextPreprocessor(tokenizer=model.preprocessor_.tokenizer_))"
+        "preprocessor=TextPreprocessor(tokenizer=model.preprocessor_.tokenizer_)); in the shell: "
+        "tabtext lm prepare --tokenizer-of"
     )
     _require_same_tokenizer(corpus, preprocessor, remedy)
     if text_columns is not None:

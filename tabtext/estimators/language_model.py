@@ -88,8 +88,8 @@ class LanguageModel(LanguageModelSteps):
         A corpus has its tokenizer and its vocabulary, learned from all of its documents, which the
         model takes over. ``text_columns``, ``tokens``, ``language``, ``rules``, ``max_vocabulary``
         and ``min_frequency`` follow the corpus where they are at their defaults; set to something
-        else, they must be what the corpus was prepared with. Its tokens stay on disk: beside the
-        network, some 50 bytes for each document are in memory, and none for its tokens.
+        else, they must be what the corpus was prepared with. Its tokens stay on disk: in memory are
+        the network, and some 50 bytes for each document and for each step of an epoch.
 
         Parameters
         ----------

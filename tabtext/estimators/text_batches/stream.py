@@ -40,8 +40,8 @@ class StreamBatches:
     some ends with a target of padding, and ``weight`` says how many targets each has.
 
     Batches are made on the CPU, from ids that may be mapped from a file; ``StreamedBatches`` brings
-    them to a GPU ahead of time. Beside the ids, the order of an epoch takes some 50 bytes for each
-    document, however long it is.
+    them to a GPU ahead of time. Beside the ids, an epoch takes some 50 bytes for each document,
+    however long it is, and for each window.
 
     Parameters
     ----------
