@@ -1,11 +1,13 @@
 """``tabtext lm``: train a language model, fine-tune it, score texts with it, have it write some."""
 
+import signal
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tabtext.cli.messages import print_json
+from tabtext.cli.messages import print_json, say
 from tabtext.cli.models import print_evaluation
 from tabtext.cli.options import (
     SHORT_HELP,
@@ -16,6 +18,7 @@ from tabtext.cli.options import (
     Epochs,
     Json,
     Language,
+    LanguageData,
     LearningRate,
     MaxTime,
     ModelDirectory,
@@ -25,24 +28,88 @@ from tabtext.cli.options import (
     Seed,
     Sizes,
     TextColumns,
-    TextData,
     Tokens,
     ValidTexts,
 )
 from tabtext.cli.runs import checkpoints_beside, given, save_and_report
+from tabtext.errors import ParameterError
+
+if TYPE_CHECKING:
+    from tabtext.text.preprocessing import TextPreprocessor
 
 __all__ = ["lm"]
 
 lm = typer.Typer(
-    help="Language models: train, fine-tune, evaluate, generate.",
+    help="Language models: prepare, train, fine-tune, evaluate, generate.",
     no_args_is_help=True,
     context_settings=SHORT_HELP,
 )
 
 
 @lm.command()
+def prepare(
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            help="CSV, Parquet, JSONL or .txt files, or folders of them.", show_default=False
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Directory for the corpus.")],
+    text_column: TextColumns = None,
+    language: Language = None,
+    max_vocabulary: Annotated[
+        int | None, typer.Option(help="Most distinct tokens; default: 60,000.")
+    ] = None,
+    min_frequency: Annotated[
+        int | None, typer.Option(help="Rarer tokens become unknown; default: 3.")
+    ] = None,
+    tokenizer_of: Annotated[
+        Path | None,
+        typer.Option(help="Model or corpus that cuts the texts: for a model to be fine-tuned."),
+    ] = None,
+    vocabulary_of: Annotated[
+        Path | None,
+        typer.Option(help="Model or corpus whose vocabulary is kept too: for validation, tests."),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Read bytes that are no UTF-8 as U+FFFD.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Prepare texts that are larger than memory for training: a corpus of tokens on disk.
+
+    Give OUT to lm train, lm fine-tune or lm evaluate as DATA. After an interruption, the same
+    command goes on.
+    """
+    from tabtext.text.corpus import prepare_corpus
+    from tabtext.text.document_view import DocumentView
+    from tabtext.text.special_tokens import UNKNOWN_ID
+
+    preprocessor = _preprocessor(
+        text_column, language, max_vocabulary, min_frequency, tokenizer_of, vocabulary_of
+    )
+    try:
+        corpus = prepare_corpus(
+            data,
+            out,
+            preprocessor=preprocessor,
+            errors="replace" if replace else "strict",
+            progress=not quiet,
+        )
+    except KeyboardInterrupt:
+        say("\ninterrupted; the same command goes on where this one was")
+        raise typer.Exit(128 + signal.SIGINT) from None  # as shells count signals
+    unknown = DocumentView(corpus.documents).share_of(UNKNOWN_ID)
+    say(
+        f"{len(corpus.documents):,} texts, {corpus.documents.n_tokens:,} tokens, vocabulary of "
+        f"{len(corpus.preprocessor.vocabulary_):,}; {unknown:.2%} unknown"
+    )
+    say(f"corpus: {out}")
+
+
+@lm.command()
 def train(
-    data: TextData,
+    data: LanguageData,
     out: OutModel,
     valid: ValidTexts = None,
     text_column: TextColumns = None,
@@ -99,7 +166,7 @@ def train(
 @lm.command()
 def fine_tune(
     model: ModelDirectory,
-    data: TextData,
+    data: LanguageData,
     out: OutModel,
     valid: ValidTexts = None,
     text_column: TextColumns = None,
@@ -143,7 +210,7 @@ def fine_tune(
 
 
 @lm.command()
-def evaluate(model: ModelDirectory, data: TextData, as_json: Json = False) -> None:
+def evaluate(model: ModelDirectory, data: LanguageData, as_json: Json = False) -> None:
     """Print how well the language model MODEL foresees the texts of DATA: its perplexity.
 
     Perplexities of models with different vocabularies do not compare; the share of unknown tokens
@@ -190,3 +257,40 @@ def generate(
         print_json(texts)
     else:
         sys.stdout.write("\n\n".join(texts) + "\n")
+
+
+def _preprocessor(
+    text_columns: list[str] | None,
+    language: str | None,
+    max_vocabulary: int | None,
+    min_frequency: int | None,
+    tokenizer_of: Path | None,
+    vocabulary_of: Path | None,
+) -> "TextPreprocessor":
+    """What cuts and numbers the texts of a corpus, from the options of ``prepare``."""
+    from tabtext.text.preprocessing import TextPreprocessor
+    from tabtext.text.tokenization import Tokenizer, WordTokenizer
+
+    limits = {"--max-vocabulary": max_vocabulary, "--min-frequency": min_frequency}
+    if vocabulary_of is not None:
+        others = {**limits, "--language": language, "--tokenizer-of": tokenizer_of}
+        _refuse_beside("--vocabulary-of", {**others, "--text-column": text_columns})
+        return TextPreprocessor.load(vocabulary_of / "preprocessor")
+    tokenizer: Tokenizer = WordTokenizer(**given(language=language))
+    if tokenizer_of is not None:
+        _refuse_beside("--tokenizer-of", {"--language": language})
+        tokenizer = TextPreprocessor.load(tokenizer_of / "preprocessor").tokenizer_
+    return TextPreprocessor(
+        tokenizer=tokenizer,
+        columns=text_columns,
+        **given(max_size=max_vocabulary, min_freq=min_frequency),
+    )
+
+
+def _refuse_beside(option: str, others: dict[str, object]) -> None:
+    """Raise for options that would have no effect beside another."""
+    if useless := [name for name, value in others.items() if value is not None]:
+        raise ParameterError(
+            f"{', '.join(useless)} cannot be chosen with {option}, which brings its own; leave "
+            "it out"
+        )

@@ -76,11 +76,18 @@ def demo(
 
 def print_evaluation(estimator: Any, data: Path, *, as_json: bool) -> None:
     """Print the metrics of a model on a file, as a table or as JSON."""
-    metrics = estimator.evaluate(_read(data, estimator))
+    metrics = estimator.evaluate(data if _is_corpus(data, estimator) else _read(data, estimator))
     if as_json:
         print_json(metrics)
     else:
         print_metrics(metrics, title=str(data))
+
+
+def _is_corpus(path: Path, estimator: Any) -> bool:
+    """Whether a language model reads what ``tabtext lm prepare`` prepared."""
+    from tabtext.text.corpus import is_corpus
+
+    return is_corpus(path) and not hasattr(estimator, "predict_table")
 
 
 def _read(path: Path, estimator: Any) -> "pa.Table":

@@ -17,6 +17,7 @@ __all__ = [
     "Epochs",
     "Json",
     "Language",
+    "LanguageData",
     "LearningRate",
     "MaxTime",
     "ModelDirectory",
@@ -81,6 +82,13 @@ TextData = Annotated[
     Path,
     typer.Argument(
         help="CSV, Parquet, JSONL or .txt file, or a folder of .txt files.", show_default=False
+    ),
+]
+LanguageData = Annotated[
+    Path,
+    typer.Argument(
+        help="CSV, Parquet, JSONL or .txt file, folder of .txt files, or a corpus of lm prepare.",
+        show_default=False,
     ),
 ]
 AnyData = Annotated[

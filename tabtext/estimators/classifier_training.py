@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -159,7 +159,15 @@ def in_order(raw: Tensor, order: np.ndarray[Any, np.dtype[np.int64]]) -> Tensor:
     return placed
 
 
-def in_direction(documents: Documents, direction: str) -> Documents:
+class _Reversible(Protocol):
+    def reversed(self) -> Self: ...
+
+
+Readable = TypeVar("Readable", bound=_Reversible)
+"""``Documents`` or ``DocumentView``."""
+
+
+def in_direction(documents: Readable, direction: str) -> Readable:
     """Return the documents as a network of this direction reads them."""
     return documents.reversed() if direction == "backward" else documents
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
@@ -13,8 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 from tabtext.errors import ParameterError
 from tabtext.estimators.checkpoints import resolve_checkpoints
 from tabtext.estimators.classifier_training import in_direction
+from tabtext.estimators.corpora import as_corpus, corpus_documents
 from tabtext.estimators.language_model_steps import LanguageModelSteps
 from tabtext.estimators.text_inputs import columns_of_fit, tokens_of_row
+from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
 from tabtext.text.encoder.awd_lstm import AWDLSTM
 from tabtext.text.generation import beam_search, sample
@@ -82,16 +83,24 @@ class LanguageModel(LanguageModelSteps):
         checkpoints: str | Path | Checkpoints | None = None,
         resume: bool | str | Path = False,
     ) -> Self:
-        """Learn a vocabulary and a language model from texts.
+        """Learn a language model from texts, and their vocabulary; or from a prepared corpus.
+
+        A corpus has its tokenizer and its vocabulary, learned from all of its documents, which the
+        model takes over. ``text_columns``, ``tokens``, ``language``, ``rules``, ``max_vocabulary``
+        and ``min_frequency`` follow the corpus where they are at their defaults; set to something
+        else, they must be what the corpus was prepared with. Its tokens stay on disk: in memory are
+        the network, and some 50 bytes for each document and for each step of an epoch.
 
         Parameters
         ----------
-        X : sequence of str, Series, array, table with text columns, or path
-            The texts; see ``tabtext.text.reading.read_texts``.
+        X : sequence of str, Series, array, table with text columns, path, or Corpus
+            The texts, see ``tabtext.text.reading.read_texts``; or what
+            ``tabtext.text.corpus.prepare_corpus`` made of texts, or its directory.
         y : None
             Not used; for scikit-learn's pipelines.
         validation : as X, optional
-            Texts to choose the best epoch by; default: a random ``validation_fraction`` of ``X``.
+            Texts to choose the best epoch by; default: a random ``validation_fraction`` of ``X``. A
+            corpus must have been prepared with the preprocessor of the training corpus.
         callbacks, checkpoints, resume
             As for ``TextClassifier.fit``.
 
@@ -106,6 +115,21 @@ class LanguageModel(LanguageModelSteps):
             If there are no texts, or not a single word in them.
         ColumnTypeError
             If something else than texts is given.
+        ParameterError
+            If a parameter contradicts a corpus, or one corpus the other.
+        MissingFileError
+            If a corpus is not complete.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from tabtext.datasets import load_snippets
+        >>> from tabtext.text.corpus import prepare_corpus
+        >>> corpus = prepare_corpus(load_snippets("movies")["text"][:800], tempfile.mkdtemp())
+        >>> model = LanguageModel(epochs=1, embedding_width=16, hidden_width=32, verbose=0)
+        >>> model = model.fit(corpus)  # or model.fit(corpus.directory)
+        >>> model.card_["rows"]
+        {'given': 800, 'train': 720, 'valid': 80}
         """
         del y
         self.check_parameters()
@@ -129,18 +153,25 @@ class LanguageModel(LanguageModelSteps):
     ) -> "LanguageModel":
         """Return a model that goes on from this one on other texts; this one stays as it is.
 
-        The vocabulary is that of the new texts: words that both know keep their vectors, new ones
-        start at the mean of all. The softmax and the embedding learn alone for the first epoch,
-        then everything, earlier layers more slowly.
+        The vocabulary is that of the new texts or corpus: words that both know keep their vectors,
+        new ones start at the mean of all. The softmax and the embedding learn alone for the first
+        epoch, then everything, earlier layers more slowly.
 
         Parameters
         ----------
         X : as for ``fit``
-            The texts of the task.
+            The texts of the task. A corpus must have been cut by the tokenizer of this model:
+            ``prepare_corpus(..., preprocessor=TextPreprocessor(tokenizer=
+            model.preprocessor_.tokenizer_))``.
         epochs, learning_rate, max_time, verbose
             Parameters of the new model; default: those of this one.
         validation, callbacks, checkpoints, resume
             As for ``fit``.
+
+        Raises
+        ------
+        ParameterError
+            If a corpus has the tokens of another tokenizer, or a number is out of range.
 
         References
         ----------
@@ -210,7 +241,7 @@ class LanguageModel(LanguageModelSteps):
         Parameters
         ----------
         X : as for ``fit``
-            The texts.
+            The texts, or a corpus that was prepared with ``preprocessor=model.preprocessor_``.
         direction : {"forward", "backward"}, optional
             The network; default: the first.
 
@@ -235,7 +266,7 @@ class LanguageModel(LanguageModelSteps):
         Parameters
         ----------
         X : as for ``fit``
-            The texts.
+            The texts, or a corpus that was prepared with ``preprocessor=model.preprocessor_``.
 
         Returns
         -------
@@ -261,11 +292,14 @@ class LanguageModel(LanguageModelSteps):
                 for name, score in scores.items()
             },
             "tokens": float(next(iter(scores.values())).n_tokens),
-            "unknown": float(np.mean(documents.ids == UNKNOWN_ID)),
+            "unknown": DocumentView.of(documents).share_of(UNKNOWN_ID),
         }
 
-    def _documents_of(self, data: Any) -> Documents:
-        """Encode texts by the vocabulary of the fit."""
+    def _documents_of(self, data: Any) -> Documents | DocumentView:
+        """Encode texts by the vocabulary of the fit; take those of a corpus that has the same."""
+        corpus = as_corpus(data)
+        if corpus is not None:
+            return corpus_documents(corpus, self.preprocessor_)
         return self.preprocessor_.transform(columns_of_fit(data, self.preprocessor_.columns_))
 
     def generate(

@@ -5,18 +5,28 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from tabtext.errors import ParameterError
 from tabtext.estimators.card import recipe, training_card
 from tabtext.estimators.checkpoints import checkpoints_for
 from tabtext.estimators.classifier_training import in_direction
+from tabtext.estimators.corpora import (
+    as_corpus,
+    corpus_documents,
+    require_same_settings,
+    require_same_tokenizer,
+)
 from tabtext.estimators.defaults import choose_language_model_epochs, choose_streams
 from tabtext.estimators.inputs import split_rows
 from tabtext.estimators.language_model_training import LanguageModelRun, train_language_model
 from tabtext.estimators.saving import SavedEstimator
 from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
 from tabtext.estimators.text_parameters import TextParameters
+from tabtext.text.corpus import Corpus
+from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
 from tabtext.text.language_model import LanguageModelNetwork
 from tabtext.text.preprocessing import TextPreprocessor
@@ -34,8 +44,20 @@ from tabtext.training.reproducibility import seeded
 
 __all__ = ["LanguageModelSteps"]
 
+AnyDocuments = Documents | DocumentView
+
 _FINE_TUNING_RATIO = "text"
 """How much slower each earlier layer learns in fine-tuning: ULMFiT's 2.6."""
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What a language model learns from: documents, and what made them from texts."""
+
+    train: AnyDocuments
+    valid: AnyDocuments | None
+    preprocessor: TextPreprocessor
+    n_given: int
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -80,8 +102,13 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         resume: bool,
     ) -> Self:
         started = perf_counter()
-        table = read_texts(data, columns=self.text_columns)
-        train, valid = self._documents(table, validation, preprocessor)
+        corpus = as_corpus(data)
+        if corpus is None:
+            reading = self._read_texts(data, validation, preprocessor)
+        else:
+            self._check_corpus(corpus, origin)
+            reading = self._read_corpus(corpus, validation)
+        train, valid, preprocessor = reading.train, reading.valid, reading.preprocessor
         phases = () if origin is None else self._fine_tuning_phases(train.n_tokens)
         options = self.training_options(train.n_tokens, phases=phases)
         n_streams = self.rows_per_batch(train.n_tokens)
@@ -108,24 +135,50 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
             networks[direction] = network
         self.preprocessor_ = preprocessor
         self.networks_, self.histories_ = networks, histories
-        self.card_ = self._new_card(options, n_streams, origin, train, valid, table.num_rows)
+        self.card_ = self._new_card(options, n_streams, origin, reading)
         self.card_["seconds"] = perf_counter() - started
         return self
 
-    def _documents(
-        self, table: Any, validation: Any, preprocessor: TextPreprocessor
-    ) -> tuple[Documents, Documents | None]:
-        """Training and validation documents; the vocabulary is learned from the former."""
+    def _read_texts(self, data: Any, validation: Any, preprocessor: TextPreprocessor) -> _Reading:
+        """Learn the vocabulary from the training texts."""
+        table = read_texts(data, columns=self.text_columns)
+        parts = self._split(table.num_rows) if validation is None else None
+        train = preprocessor.fit_transform(table if parts is None else table.take(parts[0]))
+        valid: AnyDocuments | None = None
+        if parts is not None:
+            valid = preprocessor.transform(table.take(parts[1]))
+        elif validation is not None:
+            valid = self._validation_documents(validation, preprocessor)
+        return _Reading(train, valid, preprocessor, table.num_rows)
+
+    def _read_corpus(self, corpus: Corpus, validation: Any) -> _Reading:
+        """Choose among documents that stay on disk; their vocabulary is that of all of them."""
+        documents, preprocessor = corpus.documents, corpus.preprocessor
+        train, valid = DocumentView(documents), None
         if validation is not None:
-            train = preprocessor.fit_transform(table)
-            return train, preprocessor.transform(read_texts(validation, columns=self.text_columns))
-        if not self.validation_fraction or table.num_rows < 2:
-            return preprocessor.fit_transform(table), None
-        rows, held_out = split_rows(
-            table.num_rows, self.validation_fraction, classes=None, seed=self.random_state
-        )
-        train = preprocessor.fit_transform(table.take(rows))
-        return train, preprocessor.transform(table.take(held_out))
+            valid = self._validation_documents(validation, preprocessor)
+        elif parts := self._split(len(documents)):
+            train, valid = (DocumentView(documents, rows) for rows in parts)
+        return _Reading(train, valid, preprocessor, len(documents))
+
+    def _check_corpus(self, corpus: Corpus, origin: "LanguageModelSteps | None") -> None:
+        """Raise unless a corpus suits the parameters, or the model to go on from."""
+        if origin is None:
+            require_same_settings(self, corpus)
+        else:
+            require_same_tokenizer(origin.preprocessor_, self.text_columns, corpus)
+
+    def _validation_documents(self, data: Any, preprocessor: TextPreprocessor) -> AnyDocuments:
+        corpus = as_corpus(data)
+        if corpus is not None:
+            return corpus_documents(corpus, preprocessor)
+        return preprocessor.transform(read_texts(data, columns=preprocessor.columns_))
+
+    def _split(self, n_rows: int) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
+        """Training and validation rows, unless none are to be set aside, or none can be."""
+        if not self.validation_fraction or n_rows < 2:
+            return None
+        return split_rows(n_rows, self.validation_fraction, classes=None, seed=self.random_state)
 
     def _start(
         self, direction: str, preprocessor: TextPreprocessor, origin: "LanguageModelSteps | None"
@@ -179,10 +232,9 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         options: TrainingOptions,
         n_streams: int,
         origin: "LanguageModelSteps | None",
-        train: Documents,
-        valid: Documents | None,
-        n_given: int,
+        reading: _Reading,
     ) -> dict[str, Any]:
+        train, valid = reading.train, reading.valid
         direction = self.directions()[0]
         settings = {
             **self.encoder_options().to_dict(),
@@ -203,7 +255,7 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         before = 0 if origin is None else origin.card_["tokens"]["read"]
         tokens["read"] = before + train.n_tokens * len(self.histories_[direction].epochs)
         rows = {
-            "given": n_given,
+            "given": reading.n_given,
             "train": len(train),
             "valid": 0 if valid is None else len(valid),
         }

@@ -9,6 +9,7 @@ from torch import Tensor
 from tabtext.errors import DataError
 from tabtext.estimators.text_batches.scoring import ScoringBatches
 from tabtext.estimators.text_batches.stream import StreamBatches
+from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
 from tabtext.text.language_model import LanguageModelNetwork, LanguageModelTask
 from tabtext.training.batches import Batches
@@ -56,8 +57,8 @@ class LanguageModelRun:
 
 def train_language_model(
     network: LanguageModelNetwork,
-    train: Documents,
-    valid: Documents | None,
+    train: Documents | DocumentView,
+    valid: Documents | DocumentView | None,
     run: LanguageModelRun,
 ) -> History:
     """Train a network on documents laid end to end, and judge it document by document.
@@ -66,9 +67,9 @@ def train_language_model(
     ----------
     network : LanguageModelNetwork
         Has the weights of its best epoch afterwards.
-    train : Documents
+    train : Documents or DocumentView
         What to learn from.
-    valid : Documents or None
+    valid : Documents, DocumentView or None
         What to choose the best epoch by.
     run : LanguageModelRun
         How.

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import numpy as np
-
+from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
 from tabtext.text.special_tokens import UNKNOWN_ID
 from tabtext.text.subwords import SubwordTokenizer
@@ -12,12 +11,14 @@ from tabtext.text.tokenization import Tokenizer, WordTokenizer
 __all__ = ["token_counts", "tokenizer_library", "tokenizer_name"]
 
 
-def token_counts(train: Documents, valid: Documents | None, n_vocabulary: int) -> dict[str, Any]:
+def token_counts(
+    train: Documents | DocumentView, valid: Documents | DocumentView | None, n_vocabulary: int
+) -> dict[str, Any]:
     """Return how many tokens a model has read, and how many of them it knows.
 
     Parameters
     ----------
-    train, valid : Documents
+    train, valid : Documents or DocumentView
         What it learned from, and what its best epoch was chosen by.
     n_vocabulary : int
         Distinct tokens that it knows.
@@ -31,7 +32,7 @@ def token_counts(train: Documents, valid: Documents | None, n_vocabulary: int) -
         "train": train.n_tokens,
         "valid": 0 if valid is None else valid.n_tokens,
         "vocabulary": n_vocabulary,
-        "unknown": float(np.mean(train.ids == UNKNOWN_ID)) if train.n_tokens else 0.0,
+        "unknown": DocumentView.of(train).share_of(UNKNOWN_ID),
     }
 
 

@@ -15,6 +15,7 @@ result is the same to the byte.
 
 import hashlib
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,7 +46,7 @@ from tabtext.text.tokenization import Tokenizer, WordTokenizer
 from tabtext.text.tokenizers import describe_tokenizer
 from tabtext.text.vocabulary import TokenCounts
 
-__all__ = ["Corpus", "open_corpus", "prepare_corpus"]
+__all__ = ["Corpus", "is_corpus", "open_corpus", "prepare_corpus"]
 
 _FORMAT_VERSION = 1
 _MANIFEST, _SUMMARY = "manifest.json", "corpus.json"
@@ -55,7 +56,7 @@ _LONGEST_SETTING = 1_000  # characters of JSON
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Corpus:
-    """Documents on disk, and what made them from texts.
+    """Documents on disk, and what made them from texts; ``LanguageModel.fit`` learns from it.
 
     Parameters
     ----------
@@ -189,6 +190,27 @@ def open_corpus(directory: str | Path) -> Corpus:
     if documents.n_tokens != summary.get("n_tokens"):
         raise ArtifactError(f"{directory / _DOCUMENTS} belongs to another corpus: {documents}")
     return Corpus(directory, documents, TextPreprocessor.load(directory / _PREPROCESSOR))
+
+
+def is_corpus(path: str | os.PathLike[str]) -> bool:
+    """Whether this is the directory of a corpus, complete or begun, and no folder of texts.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> is_corpus(folder)
+    False
+    >>> _ = prepare_corpus(["A good film."], folder, preprocessor=TextPreprocessor(min_freq=1))
+    >>> is_corpus(folder)
+    True
+    """
+    try:
+        manifest = json.loads((Path(path) / _MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    # Other programs have files of this name, too.
+    return isinstance(manifest, dict) and {"source", "shard_bytes", "tokenizer"} <= set(manifest)
 
 
 # -- the two passes --------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tabtext.errors import ArtifactError, MissingFileError, ParameterError
-from tabtext.text.special_tokens import BEGIN_ID, END_ID
 from tabtext.text.storage import read_json, whole_file, write_json
 
 __all__ = ["Documents", "offsets_of", "writing_documents"]
@@ -137,7 +136,7 @@ class Documents:
         from tabtext.text.kernels.documents import reverse_documents
 
         ids = np.empty_like(self.ids, subok=False)
-        reverse_documents(self.ids, self.offsets, BEGIN_ID, END_ID, ids)
+        reverse_documents(self.ids, self.offsets, ids)
         return Documents(ids, self.offsets)
 
     @classmethod

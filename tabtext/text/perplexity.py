@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tabtext.errors import DataError
+from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
 from tabtext.text.special_tokens import PADDING_ID
 
@@ -68,7 +69,7 @@ class Scores:
 
 def score_documents(
     network: "LanguageModelNetwork",
-    documents: Documents,
+    documents: Documents | DocumentView,
     *,
     tokens_at_once: int = 65_536,
     progress: Callable[[int, int], None] | None = None,
@@ -79,8 +80,8 @@ def score_documents(
     ----------
     network : LanguageModelNetwork
         Used in evaluation mode, where it is; its mode is afterwards as it was.
-    documents : Documents
-        Ids of the network's vocabulary.
+    documents : Documents or DocumentView
+        Ids of the network's vocabulary; they may be mapped from a file, and stay there.
     tokens_at_once : int
         Rows times longest of a batch; documents of similar length share one. A longer document
         makes a batch of its own, and all go through the network in pieces.
@@ -102,6 +103,7 @@ def score_documents(
     >>> scores.counts.tolist(), 9 < scores.perplexity < 13  # it has learned nothing yet
     ([2, 1], True)
     """
+    documents = DocumentView.of(documents)
     counts = np.maximum(documents.lengths - 1, 0)
     n_tokens = int(counts.sum())
     if not n_tokens:
@@ -152,13 +154,13 @@ def row_losses(
 
 
 def padded_documents(
-    documents: Documents, *, tokens_at_once: int
+    documents: Documents | DocumentView, *, tokens_at_once: int
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
     """Yield documents of similar length side by side, padded behind the text, the longest first.
 
     Parameters
     ----------
-    documents : Documents
+    documents : Documents or DocumentView
         Those of fewer than two tokens, in which nothing can be predicted, are left out.
     tokens_at_once : int
         Rows times longest are no more than that, but for a single row.
@@ -179,16 +181,16 @@ def padded_documents(
     """
     from tabtext.text.kernels.padding import fill_padded
 
-    lengths = documents.lengths
+    view = DocumentView.of(documents)
+    lengths = view.lengths
     order = np.argsort(-lengths, kind="stable")
     order = order[: int((lengths > 1).sum())]
-    ids = np.asarray(documents.ids)
     begin = 0
     while begin < len(order):
         longest = int(lengths[order[begin]])
         rows = order[begin : begin + max(tokens_at_once // longest, 1)]
         tokens = np.empty((len(rows), longest), np.int64)
-        fill_padded(ids, documents.offsets, rows, PADDING_ID, tokens)
+        fill_padded(view.ids, view.begins, lengths, rows, view.backward, PADDING_ID, tokens)
         yield rows, torch.from_numpy(tokens)
         begin += len(rows)
 

@@ -1,4 +1,4 @@
-"""``tabtext lm``: train, fine-tune, evaluate, generate."""
+"""``tabtext lm``: prepare, train, fine-tune, evaluate, generate."""
 
 import json
 import signal
@@ -180,3 +180,90 @@ def test_an_interrupted_training_goes_on_where_it_was(texts: Path) -> None:
     assert history.stopped is not None
     assert len(history.epochs) >= 2  # a new run would have ended in its first
     assert not (texts / "interrupted.checkpoints").exists()
+
+
+# -- corpora ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def corpora(texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a corpus of two files, one for validation, and a model of both."""
+    folder = tmp_path_factory.mktemp("corpora")
+    files = (texts / "products.csv", texts / "reviews.jsonl")
+    prepare = ("lm", "prepare", "--text-column", "text", "--quiet", "--out")
+    done = run_well(*prepare, folder / "train", *files, "--min-frequency", 2)
+    assert "480 texts" in done.stderr
+    assert f"corpus: {folder / 'train'}" in done.stderr
+    run_well(*prepare[:2], files[0], "--out", folder / "valid", "--vocabulary-of", folder / "train")
+    run_well(
+        "lm", "train", folder / "train", "--valid", folder / "valid", "--out", folder / "lm", *FAST
+    )
+    return folder
+
+
+def test_a_model_learns_from_a_prepared_corpus(corpora: Path) -> None:
+    rows = tabtext.load(corpora / "lm").card_["rows"]
+
+    assert rows == {"given": 480, "train": 480, "valid": 240}
+    manifest = json.loads((corpora / "train" / "manifest.json").read_text())
+    assert (manifest["min_freq"], manifest["columns"]) == (2, ["text"])
+
+
+@pytest.mark.parametrize("command", [("lm", "evaluate"), ("evaluate",)])
+def test_a_corpus_is_evaluated_as_its_texts(
+    corpora: Path, texts: Path, command: tuple[str, ...]
+) -> None:
+    of_corpus, of_texts = (
+        json.loads(run_well(*command, corpora / "lm", data, "--json").stdout)
+        for data in (corpora / "valid", texts / "products.csv")
+    )
+
+    assert of_corpus == of_texts
+
+
+def test_a_model_is_fine_tuned_on_a_corpus_of_its_tokens(corpora: Path, texts: Path) -> None:
+    run_well(
+        "lm", "prepare", texts / "reviews.csv", "--text-column", "text", "--max-vocabulary", 150,
+        "--tokenizer-of", corpora / "lm", "--out", corpora / "more", "--quiet",
+    )  # fmt: skip
+    run_well("lm", "fine-tune", corpora / "lm", corpora / "more", "--out", corpora / "tuned", *FAST)
+
+    assert len(tabtext.load(corpora / "tuned").preprocessor_.vocabulary_) == 150
+
+
+def test_a_preparation_that_is_interrupted_goes_on_with_the_same_command(
+    texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    command = ("lm", "prepare", texts / "products.csv", "--out", tmp_path / "corpus", "--quiet")
+    with monkeypatch.context() as patch:
+        patch.setattr("tabtext.text.corpus._number", interrupted)
+        done = run(*command)
+    assert done.exit_code == 128 + signal.SIGINT
+    assert "the same command goes on" in done.stderr
+
+    early = run("lm", "train", tmp_path / "corpus", "--out", tmp_path / "lm", *FAST)
+    assert "is not complete" in str(early.exception)
+
+    run_well(*command)
+    run_well("lm", "train", tmp_path / "corpus", "--out", tmp_path / "lm", *FAST)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--tokenizer-of", "lm", "--language", "de"), "--language cannot be chosen with --token"),
+        (("--vocabulary-of", "lm", "--min-frequency", 1), "--min-frequency cannot be chosen with"),
+    ],
+)
+def test_options_without_effect_are_refused(
+    texts: Path, tmp_path: Path, options: tuple[object, ...], says: str
+) -> None:
+    named = [texts / "lm" if option == "lm" else option for option in options]
+
+    done = run("lm", "prepare", texts / "products.csv", "--out", tmp_path / "corpus", *named)
+
+    assert says in str(done.exception)
+    assert not (tmp_path / "corpus").exists()

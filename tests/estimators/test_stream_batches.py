@@ -276,8 +276,9 @@ def test_numbers_that_make_no_window_are_refused(wrong: dict[str, int]) -> None:
 def test_processes_share_the_streams_and_step_equally_often(
     n_tokens: int, batch_size: int, bptt: int, random_lengths: bool, size: int
 ) -> None:
+    documents = some_documents(max(n_tokens, size + 1))
     whole = StreamBatches(
-        some_documents(max(n_tokens, size + 1)),
+        documents,
         batch_size=batch_size,
         bptt=bptt,
         random_lengths=random_lengths,
@@ -286,7 +287,7 @@ def test_processes_share_the_streams_and_step_equally_often(
 
     walks = [list(shard.walk(1, seed=0)) for shard in shards]
 
-    stream = stream_of(whole.documents, 1, 0)
+    stream = stream_of(documents, 1, 0)
     assert {len(walk) for walk in walks} == {len(shard) for shard in shards} == {len(walks[0])}
     together = [pair for walk in walks for pair in pairs(walk)]
     assert sorted(together) == sorted(itertools.pairwise(stream))

@@ -28,7 +28,7 @@ from tabtext.errors import (
 )
 from tabtext.tables import write_table
 from tabtext.text import corpus as module
-from tabtext.text.corpus import Corpus, open_corpus, prepare_corpus
+from tabtext.text.corpus import Corpus, is_corpus, open_corpus, prepare_corpus
 from tabtext.text.preprocessing import TextPreprocessor
 from tabtext.text.subwords import SubwordTokenizer
 from tabtext.text.tokenization import Tokenizer, WordTokenizer
@@ -303,6 +303,20 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
 
     # 5 MB more of text, and of ids.
     assert int(large.stdout) - int(small.stdout) < 5_000_000
+
+
+def test_a_corpus_is_told_from_other_folders(tmp_path: Path) -> None:
+    prepare(tmp_path / "complete")
+    prepare(tmp_path / "begun")
+    (tmp_path / "begun" / "corpus.json").unlink()
+    for name, content in (("damaged", "{"), ("list", "[]"), ("other", '{"tokenizer": 1}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text(content)
+
+    assert is_corpus(tmp_path / "complete")
+    assert is_corpus(str(tmp_path / "begun"))
+    for name in ("damaged", "list", "other", "missing", "complete/corpus.json"):
+        assert not is_corpus(tmp_path / name)
 
 
 # -- refused ---------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tabtext.errors import ParameterError
+from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
 from tabtext.text.kernels.padding import fill_padded
 from tabtext.text.special_tokens import PADDING_ID
@@ -39,9 +40,10 @@ class DocumentBatches:
 
     Parameters
     ----------
-    documents : Documents
+    documents : Documents or DocumentView
         Token ids. If a GPU's memory holds them they are copied there once, and rows are gathered
-        there; otherwise they stay where they are, be it on disk, and each batch is sent.
+        there; otherwise they stay where they are, be it on disk, and each batch is sent. So do
+        those of a view, which may be a few of many.
     target : Tensor, optional
         Encoded targets, one row per document. Without it, for prediction, all are zero.
     weight : Tensor of shape (documents,), optional
@@ -78,7 +80,7 @@ class DocumentBatches:
 
     def __init__(
         self,
-        documents: Documents,
+        documents: Documents | DocumentView,
         target: Tensor | None = None,
         weight: Tensor | None = None,
         *,
@@ -88,18 +90,19 @@ class DocumentBatches:
         max_tokens_per_batch: int | None = None,
     ) -> None:
         _check(len(documents), target, weight, batch_size, max_tokens_per_batch)
-        self.documents = documents
+        self.documents = DocumentView.of(documents)
         self.device = torch.device("cpu") if device is None else device
         self.target = (torch.zeros(len(documents)) if target is None else target).to(self.device)
         self.weight = None if weight is None else weight.to(self.device)
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.max_tokens_per_batch = max_tokens_per_batch
-        self._lengths = np.asarray(documents.lengths, np.int64)
+        self._lengths = self.documents.lengths
         self._on_device: _OnDevice | None = None
-        ids = torch.empty(documents.n_tokens, dtype=torch.int32, device="meta")
-        if self.device.type == "cuda" and fits_on(self.device, ids):
-            self._on_device = _OnDevice(documents, self.device)
+        if self.device.type == "cuda" and isinstance(documents, Documents):
+            ids = torch.empty(documents.n_tokens, dtype=torch.int32, device="meta")
+            if fits_on(self.device, ids):
+                self._on_device = _OnDevice(documents, self.device)
         self._rank, self._size = 0, 1
         self._levels = self._find_levels()
         self._edges = self._find_edges()
@@ -239,8 +242,10 @@ class DocumentBatches:
         if self._on_device is not None:
             return self._on_device.gather(chosen, lengths, longest)
         tokens = torch.empty((len(rows), longest), dtype=torch.int32)
-        ids, offsets = np.asarray(self.documents.ids), self.documents.offsets
-        fill_padded(ids, offsets, rows, PADDING_ID, tokens.numpy())
+        view = self.documents
+        fill_padded(
+            view.ids, view.begins, view.lengths, rows, view.backward, PADDING_ID, tokens.numpy()
+        )
         if self.device.type == "cuda":
             tokens = tokens.pin_memory().to(self.device, non_blocking=True)
         return tokens

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tabtext.estimators.text_batches.documents import DocumentBatches
+from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
 from tabtext.training.batches import Batch
 
@@ -26,7 +27,7 @@ class ScoringBatches:
 
     Parameters
     ----------
-    documents : Documents
+    documents : Documents or DocumentView
         Token ids.
     device : torch.device
         Where the batches are wanted.
@@ -45,7 +46,7 @@ class ScoringBatches:
 
     def __init__(
         self,
-        documents: Documents,
+        documents: Documents | DocumentView,
         device: torch.device,
         *,
         batch_size: int = 64,

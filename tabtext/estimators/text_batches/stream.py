@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from tabtext.errors import DataError, ParameterError
+from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
 from tabtext.text.kernels.windows import fill_windows
 from tabtext.text.special_tokens import PADDING_ID
@@ -39,11 +40,12 @@ class StreamBatches:
     some ends with a target of padding, and ``weight`` says how many targets each has.
 
     Batches are made on the CPU, from ids that may be mapped from a file; ``StreamedBatches`` brings
-    them to a GPU ahead of time.
+    them to a GPU ahead of time. Beside the ids, an epoch takes some 50 bytes for each document,
+    however long it is, and for each window.
 
     Parameters
     ----------
-    documents : Documents
+    documents : Documents or DocumentView
         Token ids.
     batch_size : int
         Number of streams. A corpus too small to give each a whole window has fewer.
@@ -86,7 +88,7 @@ class StreamBatches:
 
     def __init__(
         self,
-        documents: Documents,
+        documents: Documents | DocumentView,
         *,
         batch_size: int,
         bptt: int = 70,
@@ -95,7 +97,7 @@ class StreamBatches:
     ) -> None:
         if batch_size < 1 or bptt < 2:
             raise ParameterError(f"{batch_size=}, {bptt=}: at least 1 stream and 2 tokens")
-        self.documents = documents
+        self.documents = DocumentView.of(documents)
         self.batch_size = batch_size
         self.bptt = bptt
         self.random_lengths = random_lengths
@@ -126,7 +128,7 @@ class StreamBatches:
         Batch
         """
         begins, ends = self._documents_in_order(epoch, seed)
-        ids = np.asarray(self.documents.ids)
+        ids, backward = self.documents.ids, self.documents.backward
         own = slice(self._rank, None, self._size)
         starts, stops = self._bounds[:-1][own], self._bounds[1:][own] + 1  # the last target too
         rows = torch.arange(len(starts))
@@ -135,7 +137,7 @@ class StreamBatches:
         for number in range(start, self._n_windows):
             length, place = int(lengths[number]), places[number]
             window = np.empty((len(starts), length + 1), np.int64)
-            fill_windows(ids, begins, ends, starts + place, stops, PADDING_ID, window)
+            fill_windows(ids, begins, ends, starts + place, stops, backward, PADDING_ID, window)
             tokens = torch.from_numpy(window)
             fresh = torch.full_like(rows, number == 0, dtype=torch.bool)
             weight, total = self._weight(int(place), length)
@@ -213,7 +215,7 @@ class StreamBatches:
 
     def _documents_in_order(self, epoch: int, seed: int) -> tuple[Integers, Integers]:
         """Where the epoch's documents begin in the ids, and where they end in the stream."""
-        begins, lengths = self.documents.offsets[:-1], self.documents.lengths
+        begins, lengths = self.documents.begins, self.documents.lengths
         if self.shuffle:
             order = batch_order(len(lengths), epoch, seed).numpy()
             begins, lengths = begins[order], lengths[order]

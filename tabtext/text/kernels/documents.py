@@ -10,7 +10,16 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-__all__ = ["count_codes", "gather_documents", "reverse_documents", "write_ids"]
+from tabtext.text.special_tokens import BEGIN_ID, END_ID
+
+__all__ = [
+    "count_codes",
+    "count_id",
+    "gather_documents",
+    "reverse_documents",
+    "turned_part",
+    "write_ids",
+]
 
 Integers = npt.NDArray[np.integer[Any]]
 
@@ -48,29 +57,44 @@ def gather_documents(ids: Integers, offsets: Integers, rows: Integers, out: Inte
 
 
 @njit(nogil=True, cache=True)
-def reverse_documents(
-    ids: Integers, offsets: Integers, first: int, last: int, out: Integers
-) -> None:
-    """Write every document turned round, but for ``first`` at its begin and ``last`` at its end.
+def turned_part(ids: Integers, begin: int, end: int, backward: bool) -> tuple[int, int]:
+    """Return between which places of a document a model that goes backwards reads from the end.
+
+    These are all but ``xxbos`` at its begin and ``xxeos`` at its end, which begin and end the
+    reading either way; for one that goes forward there are none. What is read at a place ``low <=
+    place < high`` is ``ids[low + high - 1 - place]``, elsewhere ``ids[place]``. In plain Python::
+
+        if not backward:
+            return begin, begin
+        document = list(ids[begin:end])
+        low = begin + (document[:1] == [BEGIN_ID])
+        return low, end - (document[low - begin :][-1:] == [END_ID])
+    """
+    if not backward:
+        return begin, begin
+    if begin < end and ids[begin] == BEGIN_ID:
+        begin += 1
+    if begin < end and ids[end - 1] == END_ID:
+        end -= 1
+    return begin, end
+
+
+@njit(nogil=True, cache=True)
+def reverse_documents(ids: Integers, offsets: Integers, out: Integers) -> None:
+    """Write every document turned round, but for its ``xxbos`` and ``xxeos``.
 
     In plain Python, for every ``i``::
 
         document = list(ids[offsets[i] : offsets[i + 1]])
-        begin = document[:1] if document[:1] == [first] else []
-        end = document[-1:] if document[-1:] == [last] else []
+        begin = document[:1] if document[:1] == [BEGIN_ID] else []
+        end = document[-1:] if document[-1:] == [END_ID] else []
         middle = document[len(begin) : len(document) - len(end)]
         out[offsets[i] : offsets[i + 1]] = begin + middle[::-1] + end
     """
     for row in range(len(offsets) - 1):
-        begin, end = offsets[row], offsets[row + 1]
-        if begin < end and ids[begin] == first:
-            out[begin] = first
-            begin += 1
-        if begin < end and ids[end - 1] == last:
-            end -= 1
-            out[end] = last
-        for position in range(begin, end):
-            out[position] = ids[begin + end - 1 - position]
+        low, high = turned_part(ids, offsets[row], offsets[row + 1], True)
+        for place in range(offsets[row], offsets[row + 1]):
+            out[place] = ids[low + high - 1 - place if low <= place < high else place]
 
 
 @njit(nogil=True, cache=True)
@@ -78,3 +102,18 @@ def count_codes(codes: Integers, counts: Integers) -> None:
     """Add how often every code occurs: ``for code in codes: counts[code] += 1``."""
     for code in codes:
         counts[code] += 1
+
+
+@njit(nogil=True, cache=True)
+def count_id(ids: Integers, begins: Integers, lengths: Integers, wanted: int) -> int:
+    """Return how often an id occurs in some documents.
+
+    In plain Python::
+
+        sum(list(ids[b : b + n]).count(wanted) for b, n in zip(begins, lengths))
+    """
+    found = 0
+    for row in range(len(begins)):
+        for place in range(begins[row], begins[row] + lengths[row]):
+            found += ids[place] == wanted
+    return found

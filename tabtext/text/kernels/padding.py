@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from tabtext.text.kernels.documents import turned_part
+
 __all__ = ["fill_padded"]
 
 Integers = npt.NDArray[np.integer[Any]]
@@ -13,20 +15,30 @@ Integers = npt.NDArray[np.integer[Any]]
 
 @njit(nogil=True, cache=True)
 def fill_padded(
-    ids: Integers, offsets: Integers, rows: Integers, padding: int, out: Integers
+    ids: Integers,
+    begins: Integers,
+    lengths: Integers,
+    rows: Integers,
+    backward: bool,
+    padding: int,
+    out: Integers,
 ) -> None:
-    """Write each row's document, and padding behind it.
+    """Write each row's document as it is read, and padding behind it.
 
-    In plain Python, for every ``i``::
+    In plain Python, for every ``i``, where ``read`` turns a document round as ``reverse_documents``
+    does, if it is read backward::
 
-        document = list(ids[offsets[rows[i]] : offsets[rows[i] + 1]])[:width]
+        begin = begins[rows[i]]
+        document = read(list(ids[begin : begin + lengths[rows[i]]]))[:width]
         out[i] = document + [padding] * (width - len(document))
     """
     width = out.shape[1]
     for index in range(len(rows)):
-        begin = offsets[rows[index]]
-        length = min(offsets[rows[index] + 1] - begin, width)
+        begin = begins[rows[index]]
+        low, high = turned_part(ids, begin, begin + lengths[rows[index]], backward)
+        length = min(lengths[rows[index]], width)
         for position in range(length):
-            out[index, position] = ids[begin + position]
+            place = begin + position
+            out[index, position] = ids[low + high - 1 - place if low <= place < high else place]
         for position in range(length, width):
             out[index, position] = padding

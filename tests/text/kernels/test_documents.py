@@ -6,12 +6,13 @@ from hypothesis import strategies as st
 
 from tabtext.text.kernels.documents import (
     count_codes,
+    count_id,
     gather_documents,
     reverse_documents,
     write_ids,
 )
+from tabtext.text.special_tokens import BEGIN_ID, END_ID
 
-FIRST, LAST = 2, 3
 documents_of_ids = st.lists(st.lists(st.integers(0, 6), max_size=6), max_size=6)
 
 
@@ -19,6 +20,14 @@ def flat(documents: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     ids = np.array([token for document in documents for token in document], np.int32)
     offsets = np.cumsum([0, *map(len, documents)]).astype(np.int64)
     return ids, offsets
+
+
+def turned(document: list[int]) -> list[int]:
+    """What a model reads that goes backwards."""
+    begin = document[:1] if document[:1] == [BEGIN_ID] else []
+    rest = document[len(begin) :]
+    end = rest[-1:] if rest[-1:] == [END_ID] else []
+    return begin + rest[: len(rest) - len(end)][::-1] + end
 
 
 @given(documents=documents_of_ids, gaps=st.integers(0, 3))
@@ -54,15 +63,9 @@ def test_turning_round_keeps_the_marks_at_both_ends(documents: list[list[int]]) 
     ids, offsets = flat(documents)
     out = np.empty_like(ids)
 
-    reverse_documents(ids, offsets, FIRST, LAST, out)
+    reverse_documents(ids, offsets, out)
 
-    expected = []
-    for document in documents:
-        begin = document[:1] if document[:1] == [FIRST] else []
-        rest = document[len(begin) :]
-        end = rest[-1:] if rest[-1:] == [LAST] else []
-        expected += begin + rest[: len(rest) - len(end)][::-1] + end
-    assert out.tolist() == expected
+    assert out.tolist() == [token for document in documents for token in turned(document)]
 
 
 @given(codes=st.lists(st.integers(0, 9)))
@@ -72,3 +75,14 @@ def test_counting(codes: list[int]) -> None:
     count_codes(np.array(codes, np.int32), counts)
 
     assert counts.tolist() == [1 + codes.count(number) for number in range(10)]
+
+
+@given(documents=documents_of_ids, wanted=st.integers(0, 6), every=st.integers(1, 3))
+def test_an_id_is_counted_in_the_chosen_documents(
+    documents: list[list[int]], wanted: int, every: int
+) -> None:
+    ids, offsets = flat(documents)
+
+    found = count_id(ids, offsets[:-1][::every], np.diff(offsets)[::every], wanted)
+
+    assert found == sum(document.count(wanted) for document in documents[::every])

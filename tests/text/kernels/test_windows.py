@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tabtext.text.documents import Documents
 from tabtext.text.kernels.windows import fill_windows
 
 PADDING = 1
@@ -32,6 +33,7 @@ def test_windows_are_those_of_the_stream_in_one_array(data: st.DataObject) -> No
     lengths = np.array([len(document) for document in documents], np.int64)
     begins = np.cumsum(lengths) - lengths
     chosen = np.array(order, np.int64)
+    backward = data.draw(st.booleans())
     windows = np.empty((len(starts), width), np.int64)
 
     fill_windows(
@@ -40,9 +42,12 @@ def test_windows_are_those_of_the_stream_in_one_array(data: st.DataObject) -> No
         np.cumsum(lengths[chosen]),
         np.array(starts),
         np.array(stops),
+        backward,
         PADDING,
         windows,
     )
 
-    expected = reference(documents, list(order), list(starts), list(stops), width)
+    held = Documents.of(documents)
+    read = [document.tolist() for document in (held.reversed() if backward else held)]
+    expected = reference(read, list(order), list(starts), list(stops), width)
     assert windows.tolist() == expected
