@@ -83,7 +83,6 @@ def prepare(
     """
     from tabtext.text.corpus import prepare_corpus
     from tabtext.text.document_view import DocumentView
-    from tabtext.text.special_tokens import UNKNOWN_ID
 
     preprocessor = _preprocessor(
         text_column, language, max_vocabulary, min_frequency, tokenizer_of, vocabulary_of
@@ -99,7 +98,7 @@ def prepare(
     except KeyboardInterrupt:
         say("\ninterrupted; the same command goes on where this one was")
         raise typer.Exit(128 + signal.SIGINT) from None  # as shells count signals
-    unknown = DocumentView(corpus.documents).share_of(UNKNOWN_ID)
+    unknown = DocumentView(corpus.documents).unknown_share()
     say(
         f"{len(corpus.documents):,} texts, {corpus.documents.n_tokens:,} tokens, vocabulary of "
         f"{len(corpus.preprocessor.vocabulary_):,}; {unknown:.2%} unknown"
@@ -235,13 +234,15 @@ def generate(
         float, typer.Option(help="Draw from the likeliest tokens with this probability together.")
     ] = 0.95,
     beams: Annotated[
-        int | None, typer.Option(help="Search for the likeliest text with so many beams.")
+        int | None,
+        typer.Option(help="Search for the likeliest text with so many beams, draw nothing."),
     ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Continue a text with the language model MODEL."""
     from tabtext.estimators.language_model import LanguageModel
+    from tabtext.text.restoration import without_controls
 
     texts = LanguageModel.load(model).generate(
         prompt,
@@ -256,7 +257,7 @@ def generate(
     if as_json:
         print_json(texts)
     else:
-        sys.stdout.write("\n\n".join(texts) + "\n")
+        sys.stdout.write("\n\n".join(map(without_controls, texts)) + "\n")
 
 
 def _preprocessor(

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
-from unicodedata import category
 
 import numpy as np
 import numpy.typing as npt
 
 from tabtext.errors import DataError
 from tabtext.plots.style import BLUE, INK, ORANGE
-from tabtext.text.restoration import restore
+from tabtext.text.restoration import restore, without_controls
 from tabtext.text.special_tokens import CAPITALISED, FIELD, REPEATED, UPPER, WORD_REPEATED
 
 if TYPE_CHECKING:
@@ -151,7 +150,7 @@ def coloured_html(
     """
     words = coloured_words(tokens, contributions, restore=restore)
     limit = _limit_of(words) if limit is None else limit
-    body = "".join(escape(_shown(word.before)) + _span(word, limit) for word in words)
+    body = "".join(escape(without_controls(word.before)) + _span(word, limit) for word in words)
     samples = (
         _span(ColouredWord("", text, sign * limit), limit)
         for text, sign in zip(_legend(label), (1, -1), strict=True)
@@ -206,11 +205,11 @@ def coloured_text(
     limit = _limit_of(words) if limit is None else limit
     text = Text()
     for word in words:
-        text.append(_shown(word.before))
-        text.append(_shown(word.text), style=_style(word.contribution, limit))
+        text.append(without_controls(word.before))
+        text.append(without_controls(word.text), style=_style(word.contribution, limit))
     text.append("\n\n")
     for name, sign in zip(_legend(label), (1, -1), strict=True):
-        text.append(f" {_shown(name)} ", style=_style(sign * limit, limit))
+        text.append(f" {without_controls(name)} ", style=_style(sign * limit, limit))
         text.append(" ")
     text.append(_notes(words, limit))
     return text
@@ -268,7 +267,7 @@ def _mixed(colour: str, share: float) -> str:
 
 
 def _span(word: ColouredWord, limit: float) -> str:
-    text, share = escape(_shown(word.text)), _share(word.contribution, limit)
+    text, share = escape(without_controls(word.text)), _share(word.contribution, limit)
     if share < _WEAKEST or not text:
         return text
     colour, line = (BLUE, "solid") if word.contribution > 0 else (ORANGE, "dashed")
@@ -300,10 +299,3 @@ def _notes(words: Sequence[ColouredWord], limit: float) -> str:
     if abs(unseen) < _WEAKEST * limit:
         return note
     return f"{note}; beginning and end of the text add {unseen:+.3g}"
-
-
-def _shown(text: str) -> str:
-    """The text without control characters, which could steer the terminal."""
-    if text.isprintable():
-        return text
-    return "".join("\ufffd" if category(c) == "Cc" and c != "\n" else c for c in text)

@@ -285,8 +285,9 @@ def _decode(content: bytes, path: Path, start: int, errors: Undecodable) -> str:
     except UnicodeDecodeError as error:
         raise FileFormatError(
             f"{path} is not UTF-8: byte {content[error.start]:#04x} at position "
-            f"{start + error.start}. Save it as UTF-8, or pass errors='replace' to put U+FFFD in "
-            "place of such bytes"
+            f"{start + error.start}. Convert it, for example: iconv -f latin1 -t utf-8; or read it "
+            "with read_text_file(path, errors='replace') of tabtext.text.files, which puts U+FFFD "
+            "in place of such bytes, and pass the table (lm prepare: --replace)"
         ) from error
 
 

@@ -267,3 +267,11 @@ def test_options_without_effect_are_refused(
 
     assert says in str(done.exception)
     assert not (tmp_path / "corpus").exists()
+
+
+def test_generated_texts_cannot_steer_the_terminal(texts: Path) -> None:
+    prompt = "red\x1b[31m\x9b\ttext"
+    command = ["lm", "generate", texts / "lm", "--prompt", prompt, "--length", 2]
+
+    assert run_well(*command).stdout.startswith("red\ufffd[31m\ufffd\ttext")
+    assert json.loads(run_well(*command, "--json").stdout)[0].startswith(prompt)

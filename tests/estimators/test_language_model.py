@@ -1,5 +1,6 @@
 """The language model as a user meets it: fit, fine-tune, judge, generate, save, resume."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ def test_fine_tuning_makes_another_model_and_leaves_the_first(
 def test_shared_words_keep_their_vectors_when_tuning_starts(
     model: LanguageModel, texts: list[str]
 ) -> None:
-    start = model._start("forward", model.preprocessor_, model)
+    start, _ = model._start("forward", model.preprocessor_, model)
 
     for name, tensor in model.networks_["forward"].state_dict().items():
         assert torch.equal(start.state_dict()[name], tensor), name
@@ -259,3 +260,158 @@ def test_a_clone_is_not_fitted(model: LanguageModel) -> None:
 
     assert copy.get_params() == model.get_params()
     assert not hasattr(copy, "networks_")
+
+
+# -- generated texts -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "prompt", ["zzz qqq", "The  film \t", "a<br />b", "One.\n\nTwo", "", "Schön (", " x"]
+)
+def test_a_prompt_comes_back_as_it_was_given(model: LanguageModel, prompt: str) -> None:
+    (text,) = model.generate(prompt, n_tokens=5)
+
+    assert text.startswith(prompt)
+    assert not text[len(prompt) :].startswith("  ")
+
+
+def test_a_continuation_is_set_apart_from_its_prompt(model: LanguageModel) -> None:
+    apart, joined = (model.generate(prompt, n_tokens=5)[0] for prompt in ("a film", "a film "))
+
+    assert apart == joined.replace("film  ", "film ")
+
+
+def test_a_model_of_several_columns_continues_the_first(texts: list[str], tmp_path: Path) -> None:
+    columns = {"title": texts[:100], "text": texts[100:200], "note": texts[200:300]}
+    model = LanguageModel(epochs=1, text_columns=list(columns), **TINY).fit(columns)
+
+    for found in (*model.generate("A film", n_texts=2), *model.generate("A film", n_beams=2)):
+        assert found.startswith("A film")
+        assert "xxfld" not in found
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"temperature": float("inf")}, "temperature=inf must be a number above 0"),
+        ({"top_k": 2.5}, "top_k=2.5 must be a whole number"),
+        ({"n_tokens": 2.5}, "n_tokens=2.5 must be a whole number"),
+        ({"n_tokens": "5"}, "n_tokens='5' must be a whole number"),
+        ({"n_texts": 0}, "n_texts=0 must be a whole number"),
+        ({"random_state": 2**70}, "random_state=1180591620717411303424 must be a whole number"),
+        ({"random_state": "a"}, "random_state='a' must be a whole number"),
+        ({"random_state": -1}, "random_state=-1 must be a whole number"),
+        ({"n_beams": 2, "n_texts": 3}, "n_texts=3, n_beams=2: a search returns no more"),
+        ({"n_beams": 2, "top_k": 5}, "top_k cannot be chosen with n_beams"),
+        ({"n_beams": 2, "temperature": 1.0, "top_p": None}, "temperature, top_p cannot be chosen"),
+        ({"prompt": None}, "prompt=None is a NoneType; give a single text"),
+        ({"prompt": ["a"]}, "is a list; give a single text"),
+    ],
+)
+def test_what_no_text_can_be_generated_with_is_refused(
+    model: LanguageModel, wrong: dict[str, object], says: str
+) -> None:
+    with pytest.raises(ParameterError) as error:
+        model.generate(**wrong)
+
+    assert says in str(error.value)
+
+
+@pytest.mark.parametrize("temperature", [1e-40, 1e300])
+def test_any_temperature_above_zero_gives_texts(model: LanguageModel, temperature: float) -> None:
+    assert len(model.generate("The", n_tokens=5, n_texts=2, temperature=temperature)) == 2
+
+
+# -- what is learned from, and what it says --------------------------------------------------------
+
+
+def test_columns_that_nobody_chose_are_said(texts: list[str], tmp_path: Path) -> None:
+    frame = pd.DataFrame({"text": texts[:60], "label": ["pos", "neg"] * 30})
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    quick = {**TINY, "epochs": 1, "min_frequency": 1}
+
+    with pytest.warns(TabTextWarning, match=r"2 columns .* read: 'text', 'label'.*--text-column"):
+        model = LanguageModel(**quick).fit(tmp_path / "d.csv")
+    assert model.preprocessor_.columns_ == ["text", "label"]
+
+    LanguageModel(text_columns=["text", "label"], **quick).fit(tmp_path / "d.csv")  # in silence
+    with pytest.warns(TabTextWarning, match="2 columns"):
+        model.fine_tune(frame)
+
+
+def test_unknown_words_are_a_share_of_words_not_of_marks(model: LanguageModel) -> None:
+    scores = model.evaluate(["A qwzx film qwzy"])  # xxbos xxmaj a xxunk film xxunk xxeos
+
+    assert scores["unknown"] == 0.5
+
+
+def test_the_card_says_the_share_of_unknown_words(texts: list[str]) -> None:
+    model = LanguageModel(epochs=1, validation_fraction=0.0, **TINY).fit(texts[:200])
+
+    assert model.card_["tokens"]["unknown"] == model.evaluate(texts[:200])["unknown"] > 0
+
+
+def test_words_that_are_all_too_rare_are_refused(texts: list[str]) -> None:
+    with pytest.raises(DataError, match="no word to learn"):
+        LanguageModel(min_frequency=10_000, **TINY).fit(texts[:50])
+
+
+# -- fine-tuning -----------------------------------------------------------------------------------
+
+
+def test_the_card_of_fine_tuning_counts_shared_words(model: LanguageModel) -> None:
+    tuned = model.fine_tune(load_snippets("tweets")["text"].head(300).tolist(), epochs=1)
+
+    before, after = (set(m.preprocessor_.vocabulary_.tokens) for m in (model, tuned))
+    assert tuned.card_["tokens"]["of_fine_tuning"] == {
+        "shared": len(before & after),
+        "new": len(after - before),
+        "dropped": len(before - after),
+    }
+    assert "of_fine_tuning" not in model.card_["tokens"]
+
+
+def test_texts_of_other_words_are_said(model: LanguageModel) -> None:
+    foreign = ["grüße aus übersee", "schöne müde vögel", "fröhliche hörer", "süße äpfel"] * 10
+
+    with pytest.warns(TabTextWarning, match=r"knew only 0 of the 10 words .* another language"):
+        model.fine_tune(foreign, epochs=1)
+
+
+def test_a_direction_that_the_origin_lacks_is_refused_before_the_work(
+    model: LanguageModel, texts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(model.preprocessor_), "fit_transform", None)
+    for direction in ("both", "backward"):
+        origin = copy.copy(model).set_params(direction=direction)
+
+        with pytest.raises(ParameterError, match=r"a backward network .* only a forward"):
+            origin.fine_tune(texts[:100])
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"cell": "gru"}, "cell='gru', however: .* has cell='lstm'"),
+        ({"softmax": "adaptive"}, "softmax='adaptive', however: .* has softmax='full'"),
+        ({"embedding_width": 20}, "embedding_width=20, however"),
+        ({"embedding_width": None}, r"embedding_width=128 \(of size='small'\), however"),
+        ({"n_layers": 3}, "n_layers=3, however: .* has n_layers=2"),
+        ({"tokens": "bpe"}, "tokens='bpe', however: .* cut with tokens='words'"),
+        ({"language": "de"}, "language='de', however: .* cut with language='en'"),
+        ({"rules": TextRules(lower=False)}, "rules=.* keeps its tokenizer"),
+    ],
+)
+def test_parameters_that_contradict_the_origin_are_refused(
+    model: LanguageModel, texts: list[str], changed: dict[str, object], says: str
+) -> None:
+    with pytest.raises(ParameterError, match=says):
+        copy.copy(model).set_params(**changed).fine_tune(texts[:100])
+
+
+def test_the_card_states_the_networks_own_options(model: LanguageModel, texts: list[str]) -> None:
+    tuned = copy.copy(model).set_params(dropout_scale=0.5).fine_tune(texts[:200], epochs=1)
+
+    options = tuned.networks_["forward"].options.to_dict()
+    assert {name: tuned.card_["recipe"][name] for name in options} == options
+    assert options["dropout_scale"] == 0.5

@@ -101,9 +101,7 @@ def test_what_nobody_writes_is_never_drawn() -> None:
     for favoured in (UNKNOWN_ID, PADDING_ID):
         network = new_network(favoured=favoured)
 
-        texts = sample(
-            network, PROMPT, n_tokens=30, n_texts=50, generator=seeded_generator()
-        )
+        texts = sample(network, PROMPT, n_tokens=30, n_texts=50, generator=seeded_generator())
 
         assert not NEVER & {token for text in texts for token in text.ids}
 
@@ -127,9 +125,7 @@ def test_the_same_generator_state_gives_the_same_texts() -> None:
     network = new_network()
 
     def texts(seed: int) -> list[Continuation]:
-        return sample(
-            network, PROMPT, n_tokens=9, n_texts=5, generator=seeded_generator(seed)
-        )
+        return sample(network, PROMPT, n_tokens=9, n_texts=5, generator=seeded_generator(seed))
 
     assert texts(3) == texts(3)
     assert texts(3) != texts(4)
@@ -157,9 +153,7 @@ def test_only_the_likeliest_k_tokens_are_drawn() -> None:
     network = new_network()
     likeliest = scores_after(network, PROMPT).topk(3).indices.tolist()
 
-    texts = sample(
-        network, PROMPT, n_tokens=1, n_texts=500, top_k=3, generator=seeded_generator()
-    )
+    texts = sample(network, PROMPT, n_tokens=1, n_texts=500, top_k=3, generator=seeded_generator())
 
     assert {END_ID if text.finished else text.ids[0] for text in texts} == set(likeliest)
 
