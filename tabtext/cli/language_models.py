@@ -23,6 +23,8 @@ from tabtext.cli.options import (
     MaxTime,
     ModelDirectory,
     OutModel,
+    OwnDevice,
+    OwnSeed,
     Quiet,
     Resume,
     Seed,
@@ -174,8 +176,8 @@ def fine_tune(
     learning_rate: LearningRate = None,
     dropout_scale: DropoutScale = None,
     max_time: MaxTime = None,
-    seed: Seed = 0,
-    device: Device = "auto",
+    seed: OwnSeed = None,
+    device: OwnDevice = None,
     resume: Resume = False,
     quiet: Quiet = False,
 ) -> None:
@@ -189,10 +191,13 @@ def fine_tune(
     require_destination(out)  # before the work, not after it
     origin = LanguageModel.load(model)
     origin.set_params(
-        random_state=seed,
-        device=device,
-        text_columns=text_column,
-        **given(batch_size=batch_size, dropout_scale=dropout_scale),
+        **given(
+            random_state=seed,
+            device=device,
+            text_columns=text_column,
+            batch_size=batch_size,
+            dropout_scale=dropout_scale,
+        )
     )
     with checkpoints_beside(out, "lm", "fine-tune", resume=resume) as checkpoints:
         tuned = origin.fine_tune(

@@ -275,3 +275,28 @@ def test_generated_texts_cannot_steer_the_terminal(texts: Path) -> None:
 
     assert run_well(*command).stdout.startswith("red\ufffd[31m\ufffd\ttext")
     assert json.loads(run_well(*command, "--json").stdout)[0].startswith(prompt)
+
+
+def test_texts_that_look_like_numbers_are_judged_as_texts(texts: Path, tmp_path: Path) -> None:
+    (tmp_path / "numbers.csv").write_text("text\n1\n2\n30\n")
+    (tmp_path / "dates.jsonl").write_text('{"text": "2024-01-01"}\n')
+
+    for name in ("numbers.csv", "dates.jsonl"):
+        for command in (("lm", "evaluate"), ("evaluate",)):
+            run_well(*command, texts / "lm", tmp_path / name)
+
+
+def test_what_fine_tuning_is_not_told_is_as_it_was(texts: Path, tmp_path: Path) -> None:
+    run_well(
+        "lm", "train", texts / "reviews.csv", "--out", tmp_path / "lm", *FAST,
+        "--text-column", "text", "--seed", 7, "--device", "cpu", "--dropout-scale", 0.5,
+    )  # fmt: skip
+    command = ("lm", "fine-tune", tmp_path / "lm", texts / "reviews.csv", *FAST)
+
+    run_well(*command, "--out", tmp_path / "same")
+    run_well(*command, "--out", tmp_path / "other", "--seed", 8, "--device", "auto")
+
+    names = ("text_columns", "random_state", "device", "dropout_scale")
+    same, other = (tabtext.load(tmp_path / name).get_params() for name in ("same", "other"))
+    assert [same[name] for name in names] == [("text",), 7, "cpu", 0.5]
+    assert [other[name] for name in names] == [("text",), 8, "auto", 0.5]

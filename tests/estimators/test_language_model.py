@@ -1,20 +1,25 @@
 """The language model as a user meets it: fit, fine-tune, judge, generate, save, resume."""
 
 import copy
+import io
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import rich.console
 import torch
 from sklearn.base import clone
 
 import tabtext
 from tabtext.datasets import load_snippets
 from tabtext.errors import ArtifactError, ColumnTypeError, DataError, ParameterError, TabTextWarning
-from tabtext.estimators import LanguageModel
+from tabtext.estimators import LanguageModel, TextClassifier
 from tabtext.text.rules import TextRules
+from tabtext.text.tokenization import WordTokenizer
+from tabtext.text.vocabulary import Vocabulary
 
 TINY = {
     "embedding_width": 16,
@@ -110,8 +115,40 @@ def test_a_vocabulary_of_another_model_is_refused(
     for file in (tmp_path / "two" / "preprocessor").iterdir():
         (tmp_path / "one" / "preprocessor" / file.name).write_bytes(file.read_bytes())
 
-    with pytest.raises(ArtifactError, match="vocabulary"):
+    with pytest.raises(ArtifactError, match="of another model: its vocabulary is"):
         tabtext.load(tmp_path / "one")
+
+
+@pytest.mark.parametrize("differs", ["vocabulary", "tokenizer", "columns"])
+def test_the_preprocessor_of_a_model_of_the_same_size_is_refused(
+    model: LanguageModel, tmp_path: Path, differs: str
+) -> None:
+    model.save(tmp_path / "lm")
+    other = copy.deepcopy(model.preprocessor_)
+    if differs == "vocabulary":
+        known = other.vocabulary_
+        first, second, *rest = known.tokens[9:]
+        other.vocabulary_ = Vocabulary((*known.tokens[:9], second, first, *rest), known.counts)
+    elif differs == "tokenizer":
+        other.tokenizer_ = WordTokenizer(language="de")
+    else:
+        other.columns_ = ["review"]
+    other.save(tmp_path / "lm" / "preprocessor")
+
+    with pytest.raises(ArtifactError, match=f"of another model: its {differs} is"):
+        tabtext.load(tmp_path / "lm")
+
+
+def test_a_model_that_does_not_know_its_preprocessor_is_damaged(
+    model: LanguageModel, tmp_path: Path
+) -> None:
+    model.save(tmp_path / "lm")
+    config = json.loads((tmp_path / "lm" / "config.json").read_text())
+    del config["preprocessor"]
+    (tmp_path / "lm" / "config.json").write_text(json.dumps(config))
+
+    with pytest.raises(ArtifactError, match=r"is damaged .*'preprocessor'"):
+        tabtext.load(tmp_path / "lm")
 
 
 def test_generated_texts_begin_with_the_prompt_and_repeat_with_the_seed(
@@ -415,3 +452,45 @@ def test_the_card_states_the_networks_own_options(model: LanguageModel, texts: l
     options = tuned.networks_["forward"].options.to_dict()
     assert {name: tuned.card_["recipe"][name] for name in options} == options
     assert options["dropout_scale"] == 0.5
+
+
+# -- progress --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """A terminal on which bars are shown for little text, too."""
+    screen = io.StringIO()
+    terminal = rich.console.Console(file=screen, force_terminal=True, width=80)
+    monkeypatch.setattr(rich.console, "Console", lambda **options: terminal)
+    return screen
+
+
+@pytest.mark.parametrize("estimator", [LanguageModel, TextClassifier])
+def test_tokenizing_much_text_shows_a_bar_that_is_cleared(
+    texts: list[str],
+    estimator: type,
+    screen: io.StringIO,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    labels = ["pos", "neg"] * 50
+    fit = estimator(epochs=1, **{**TINY, "min_frequency": 1, "verbose": 1}).fit
+
+    fit(texts[:100], labels)
+    assert "tokenizing" not in screen.getvalue()
+
+    monkeypatch.setattr("tabtext.estimators.tokenizing._MUCH_TEXT", 1_000)
+    fit(texts[:100], labels)
+    assert "tokenizing texts" in screen.getvalue()
+    _, behind = screen.getvalue().rsplit("tokenizing", 1)
+    assert "\x1b[2K" in behind  # the line is erased
+
+
+def test_a_silent_model_shows_no_bar(
+    texts: list[str], screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tabtext.estimators.tokenizing._MUCH_TEXT", 1_000)
+
+    LanguageModel(epochs=1, min_frequency=1, **TINY).fit(texts[:100])
+
+    assert screen.getvalue() == ""
