@@ -249,13 +249,14 @@ def _locate(
 ) -> tuple[int, str, int | None]:
     """How many units make the next word that can be found, how it is spelled, and where it stands.
 
-    Pieces of sub-words may end within a character, and are letters only with what follows them.
+    Pieces of sub-words may end within a character; until it is whole, they are spelled U+FFFD.
     """
     first = units[0][0]
     alone = restore(tokens[first : units[0][1]])
     if not alone:  # a mark that nobody sees, such as that of the beginning
         return 1, "", None
-    for n_units, (_, end) in enumerate(units[:_MOST_PIECES], start=1):
+    n_tried = _MOST_PIECES if "\ufffd" in alone else 1
+    for n_units, (_, end) in enumerate(units[:n_tried], start=1):
         text = alone if n_units == 1 else restore(tokens[first:end])
         place = _find(text, whole, begin)
         if place is not None:
