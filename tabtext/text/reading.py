@@ -200,14 +200,19 @@ def _text_columns(found: Mapping[str, Any]) -> list[str]:
         raise ColumnTypeError(
             f"none of the columns {', '.join(map(repr, found)) or '(there are none)'} holds texts"
         )
-    if others := [name for name in found if name not in names]:
+    warn_of_columns_left_out([name for name in found if name not in names])
+    return names
+
+
+def warn_of_columns_left_out(names: Sequence[str]) -> None:
+    """Say which columns are not read, because they hold no text."""
+    if names:
         warnings.warn(
-            f"columns that hold no text are left out: {', '.join(map(repr, others))}; if they are "
+            f"columns that hold no text are left out: {', '.join(map(repr, names))}; if they are "
             f"to be read, {_HOW_TO_NAME}",
             TabTextWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
-    return names
 
 
 def warn_of_several(names: Sequence[str]) -> None:
