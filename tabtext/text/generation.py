@@ -6,7 +6,7 @@ the network as one batch, a token at a time, each from the state in which the to
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf
 from numbers import Integral, Real
 from typing import Any
 
@@ -357,15 +357,15 @@ def _require_counts(**counts: Any) -> None:
     for name, count in counts.items():
         if count is None and name in _MAY_BE_NONE:
             continue
-        if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
+        if not isinstance(count, Integral) or isinstance(count, bool) or int(count) < 1:
             raise ParameterError(f"{name}={count!r} must be a whole number of at least 1")
 
 
 def _require_shares(temperature: Any, top_p: Any) -> None:
-    if not isinstance(temperature, Real) or not (temperature > 0 and isfinite(temperature)):
+    if not isinstance(temperature, Real) or not 0 < float(temperature) < inf:
         raise ParameterError(
             f"{temperature=} must be a number above 0 (top_k=1 draws nothing but the likeliest "
             "token)"
         )
-    if top_p is not None and not (isinstance(top_p, Real) and 0 < top_p <= 1):
+    if top_p is not None and not (isinstance(top_p, Real) and 0 < float(top_p) <= 1):
         raise ParameterError(f"{top_p=} must be a probability above 0 and at most 1, or None")
