@@ -76,7 +76,8 @@ def read_texts(
     UnknownColumnError, ParameterError
         If a column that was asked for is not there or was asked for twice.
     DataError
-        If bytes or characters cannot be decoded, or columns differ in length.
+        If bytes or characters cannot be decoded, columns differ in length, or nothing but the
+        names of columns is there.
     MissingFileError, FileFormatError
         If a file is not there or cannot be read.
 
@@ -196,6 +197,8 @@ def _is_iterable_of_texts(data: Any) -> bool:
 def _text_columns(found: Mapping[str, Any]) -> list[str]:
     """Names of the columns that hold texts, with a warning for the others."""
     names = [name for name, values in found.items() if _looks_like_text(values)]
+    if not names and found and not any(map(len, found.values())):
+        raise DataError(f"the columns {', '.join(map(repr, found))} have no rows; give some texts")
     if not names:
         raise ColumnTypeError(
             f"none of the columns {', '.join(map(repr, found)) or '(there are none)'} holds texts"

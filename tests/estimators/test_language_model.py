@@ -3,6 +3,8 @@
 import copy
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,17 @@ from sklearn.base import clone
 
 import tabtext
 from tabtext.datasets import load_snippets
-from tabtext.errors import ArtifactError, ColumnTypeError, DataError, ParameterError, TabTextWarning
+from tabtext.errors import (
+    ArtifactError,
+    ColumnTypeError,
+    DataError,
+    FileFormatError,
+    ParameterError,
+    TabTextWarning,
+)
 from tabtext.estimators import LanguageModel, TextClassifier
+from tabtext.text.files import read_text_file
+from tabtext.text.reading import read_texts
 from tabtext.text.rules import TextRules
 from tabtext.text.tokenization import WordTokenizer
 from tabtext.text.vocabulary import Vocabulary
@@ -494,3 +505,67 @@ def test_a_silent_model_shows_no_bar(
     LanguageModel(epochs=1, min_frequency=1, **TINY).fit(texts[:100])
 
     assert screen.getvalue() == ""
+
+
+# -- disk ------------------------------------------------------------------------------------------
+
+
+def test_a_save_that_is_killed_leaves_the_old_model_or_the_new_one(
+    model: LanguageModel, texts: list[str], tmp_path: Path
+) -> None:
+    old = LanguageModel(epochs=1, **TINY).fit(texts[:200])
+    for name, saved in {"old": old, "new": model}.items():
+        saved.save(tmp_path / name)
+    whole = [saved.perplexity(texts[:5]) for saved in (old, model)]
+
+    done = subprocess.run(
+        [
+            *(sys.executable, Path(__file__).with_name("save_run.py")),
+            *(tmp_path / "old", tmp_path / "new", tmp_path / "runs"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert int(done.stdout) > 8
+    for number in range(1, int(done.stdout) + 2):
+        place = tmp_path / "runs" / str(number)
+        # Between two renames the old model stands aside, as whole as it was.
+        aside = list(place.glob(".model.old.*/model"))
+        found = place / "model" if (place / "model").exists() else aside[0]
+        assert tabtext.load(found).perplexity(texts[:5]) in whole
+    assert [path.name for path in place.iterdir()] == ["model"]
+    assert tabtext.load(place / "model").perplexity(texts[:5]) == whole[1]
+
+
+@pytest.mark.parametrize("estimator", [LanguageModel, TextClassifier])
+def test_a_file_that_is_no_utf8_is_refused_with_a_remedy_that_works(
+    texts: list[str], tmp_path: Path, estimator: type
+) -> None:
+    path = tmp_path / "latin.csv"
+    rows = "".join(f'"caf\xe9 {number} {number % 3}",{number % 2}\n' for number in range(40))
+    path.write_bytes(f"text,label\n{rows}".encode("latin-1"))
+    quick = {**TINY, "epochs": 1, "min_frequency": 1, "text_columns": ["text"]}
+
+    with pytest.raises(
+        FileFormatError, match=r"byte 0xe9 at position 15\. .*iconv -f latin1"
+    ) as no:
+        estimator(**quick).fit(path)
+    assert "read_text_file(path, errors='replace') of tabtext.text.files" in str(no.value)
+
+    table = read_text_file(path, errors="replace")
+    target = {} if estimator is LanguageModel else {"target": "label"}
+    estimator(**quick).fit(table, **target)
+    converted = path.read_bytes().decode("latin-1")
+    path.write_text(converted, encoding="utf-8")
+    estimator(**quick).fit(path, **target)
+
+
+def test_bytes_that_are_no_utf8_are_refused_with_a_remedy_that_works() -> None:
+    texts = [b"caf\xe9 and more of it"] * 20
+
+    with pytest.raises(DataError, match=r"row 0: byte 0xe9 .* read_texts\(texts, errors='replace"):
+        LanguageModel(epochs=1, **TINY).fit(texts)
+
+    LanguageModel(epochs=1, **TINY).fit(read_texts(texts, errors="replace"))

@@ -149,7 +149,7 @@ def test_dropouts_may_change_and_the_shape_may_not() -> None:
     other, _ = transferred_network(network, OLD, NEW, options=calmer)
 
     assert other.options == calmer
-    with pytest.raises(ParameterError, match="options and cutoffs of the same shape"):
+    with pytest.raises(ParameterError, match="options of the same shape"):
         transferred_network(network, OLD, NEW, options=wider)
 
 
