@@ -1,6 +1,7 @@
 """Coloured words: what is written, what is coloured how, and that nothing is lost or dangerous."""
 
 import re
+from collections.abc import Sequence
 from html.parser import HTMLParser
 
 import numpy as np
@@ -15,6 +16,7 @@ from tabtext.plots.style import BLUE, INK, ORANGE
 from tabtext.plots.text import coloured_html, coloured_text, coloured_words
 from tabtext.text.restoration import restore
 from tabtext.text.special_tokens import SPECIAL_TOKENS
+from tabtext.text.subwords import SubwordTokenizer
 
 TOKENS = [
     *["xxbos", "xxmaj", "it", "'s", "a", "xxup", "bad", ",", "well", "-", "made", "film"],
@@ -110,6 +112,39 @@ def test_text_columns_stand_on_lines_of_their_own() -> None:
         ("", "good"),
         ("\n", "bad"),
     ]
+
+
+@pytest.mark.parametrize(
+    "text", ["Отличный фильм, всем! и ещё", "good 漢字 film 👩\u200d👩\u200d👧 é", "это good фильм"]
+)
+def test_pieces_that_end_within_a_character_are_coloured_together(text: str) -> None:
+    known = ["Отличный фильм, смотреть всем! Хороший фильм.", "this is a film"] * 20
+    tokenizer = SubwordTokenizer("bpe", 300).trained_on(known)
+    tokens = tokenizer.tokenize([text])[0]
+
+    words = coloured_words(tokens, np.ones(len(tokens)), restore=tokenizer.restore)
+
+    assert "".join(word.before + word.text for word in words) == text
+    assert sum(word.contribution for word in words) == len(tokens)
+    assert all(word.text and word.contribution for word in words)
+    assert not any(word.before for word in words)
+
+
+def test_what_is_not_in_the_text_is_told_apart_from_its_beginning_and_end() -> None:
+    def without_vowels(tokens: Sequence[str]) -> str:
+        kept = tokens if len(tokens) == 1 else [token for token in tokens if token != "aeiou"]
+        return " ".join(token for token in kept if not token.startswith("xx"))
+
+    tokens, values = ["xxbos", "good", "aeiou", "film", "xxeos"], [1.0, 2.0, 4.0, 8.0, 16.0]
+
+    words = coloured_words(tokens, values, restore=without_vowels)
+    page = coloured_html(tokens, values, restore=without_vowels)
+
+    assert [(word.text, word.unplaced) for word in words] == [
+        *[("", ""), ("good", ""), ("", "aeiou"), ("film", ""), ("", "")]
+    ]
+    assert "beginning and end of the text add +17" in page
+    assert "not found in the text: aeiou, which add +4" in page
 
 
 # -------------------------------------------------------------------------------------------- HTML

@@ -23,6 +23,8 @@ from tabtext.cli.options import (
     MaxTime,
     ModelDirectory,
     OutModel,
+    OwnDevice,
+    OwnSeed,
     Quiet,
     Resume,
     Seed,
@@ -83,7 +85,6 @@ def prepare(
     """
     from tabtext.text.corpus import prepare_corpus
     from tabtext.text.document_view import DocumentView
-    from tabtext.text.special_tokens import UNKNOWN_ID
 
     preprocessor = _preprocessor(
         text_column, language, max_vocabulary, min_frequency, tokenizer_of, vocabulary_of
@@ -99,7 +100,7 @@ def prepare(
     except KeyboardInterrupt:
         say("\ninterrupted; the same command goes on where this one was")
         raise typer.Exit(128 + signal.SIGINT) from None  # as shells count signals
-    unknown = DocumentView(corpus.documents).share_of(UNKNOWN_ID)
+    unknown = DocumentView(corpus.documents).unknown_share()
     say(
         f"{len(corpus.documents):,} texts, {corpus.documents.n_tokens:,} tokens, vocabulary of "
         f"{len(corpus.preprocessor.vocabulary_):,}; {unknown:.2%} unknown"
@@ -175,8 +176,8 @@ def fine_tune(
     learning_rate: LearningRate = None,
     dropout_scale: DropoutScale = None,
     max_time: MaxTime = None,
-    seed: Seed = 0,
-    device: Device = "auto",
+    seed: OwnSeed = None,
+    device: OwnDevice = None,
     resume: Resume = False,
     quiet: Quiet = False,
 ) -> None:
@@ -190,10 +191,13 @@ def fine_tune(
     require_destination(out)  # before the work, not after it
     origin = LanguageModel.load(model)
     origin.set_params(
-        random_state=seed,
-        device=device,
-        text_columns=text_column,
-        **given(batch_size=batch_size, dropout_scale=dropout_scale),
+        **given(
+            random_state=seed,
+            device=device,
+            text_columns=text_column,
+            batch_size=batch_size,
+            dropout_scale=dropout_scale,
+        )
     )
     with checkpoints_beside(out, "lm", "fine-tune", resume=resume) as checkpoints:
         tuned = origin.fine_tune(
@@ -235,13 +239,15 @@ def generate(
         float, typer.Option(help="Draw from the likeliest tokens with this probability together.")
     ] = 0.95,
     beams: Annotated[
-        int | None, typer.Option(help="Search for the likeliest text with so many beams.")
+        int | None,
+        typer.Option(help="Search for the likeliest text with so many beams, draw nothing."),
     ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Continue a text with the language model MODEL."""
     from tabtext.estimators.language_model import LanguageModel
+    from tabtext.text.restoration import without_controls
 
     texts = LanguageModel.load(model).generate(
         prompt,
@@ -256,7 +262,7 @@ def generate(
     if as_json:
         print_json(texts)
     else:
-        sys.stdout.write("\n\n".join(texts) + "\n")
+        sys.stdout.write("\n\n".join(map(without_controls, texts)) + "\n")
 
 
 def _preprocessor(

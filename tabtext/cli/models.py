@@ -98,5 +98,4 @@ def _read(path: Path, estimator: Any) -> "pa.Table":
         return read_table(path)
     from tabtext.text.files import read_text_file
 
-    known = getattr(estimator, "feature_names_in_", ())
-    return read_text_file(path, columns=[str(name) for name in known])
+    return read_text_file(path, columns=estimator.preprocessor_.columns_)

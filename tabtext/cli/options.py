@@ -22,6 +22,8 @@ __all__ = [
     "MaxTime",
     "ModelDirectory",
     "OutModel",
+    "OwnDevice",
+    "OwnSeed",
     "PredictionsFile",
     "Probabilities",
     "Quiet",
@@ -121,6 +123,12 @@ MaxTime = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
+OwnSeed = Annotated[
+    int | None, typer.Option("--seed", help="Seed of everything random; default: that of MODEL.")
+]
+OwnDevice = Annotated[
+    str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:1 ...; default: as MODEL.")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run was.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 

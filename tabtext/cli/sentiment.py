@@ -182,10 +182,13 @@ def explain(
 
 def _read(path: Path, text_columns: list[str] | None) -> "pa.Table":
     """All columns of a file; of a folder the texts and their classes, not the names of files."""
-    from tabtext.text.files import FILE, read_text_file
+    from tabtext.text.files import FILE, read_text_file, warn_of_unlabelled
 
     table = read_text_file(path, columns=text_columns or ())
-    return table.drop_columns([FILE]) if path.is_dir() else table
+    if not path.is_dir():
+        return table
+    warn_of_unlabelled(path, table)
+    return table.drop_columns([FILE])
 
 
 def _label_of_folder(path: Path, table: "pa.Table") -> list[str]:

@@ -223,13 +223,19 @@ def load_wikitext2(path: Folder = None) -> TokenStreams:
 
 
 def _read_reviews(folder: Path) -> pd.DataFrame:
-    """Read the reviews of the archive, whose files are called ``<id>_<rating>.txt``."""
-    table = read_labelled_folder(folder)
+    """Read the reviews of the archive, whose files are called ``<id>_<rating>.txt``.
+
+    Class by class, because lists of addresses and bags of words lie beside the folders of classes.
+    """
+    labels = [label for label in _LABELS if (folder / label).is_dir()]
+    tables = [read_labelled_folder(folder / label) for label in labels]
+    codes = [np.full(len(t), _LABELS[label]) for t, label in zip(tables, labels, strict=True)]
+    table = pa.concat_tables(tables)
     name = table["file"].to_pandas().str.extract(r"(\d+)_(\d+)\.txt$").astype("float64")
     return pd.DataFrame(
         {
             "text": table["text"].to_pandas(),
-            "label": table["label"].to_pandas().map(_LABELS).astype("int8"),
+            "label": np.concatenate(codes).astype("int8"),
             "rating": name[1].fillna(0).astype("int8"),
             "id": name[0].fillna(-1).astype("int32"),
         }

@@ -76,12 +76,7 @@ def contributions_to(
     found = []
     for direction, network in networks.items():
         ids = in_direction(document, direction)[0]
-        parts = [
-            weight * token_contributions(network, ids, number, method=method)
-            for number, weight in enumerate(weights)
-            if weight
-        ]
-        total = np.sum(parts, axis=0)
+        total = token_contributions(network, ids, weights, method=method)
         if direction == "backward":  # the words between the first and the last token are reversed
             total[1:-1] = total[-2:0:-1]
         found.append(total)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import torch
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
@@ -14,14 +13,21 @@ from tabtext.estimators.checkpoints import resolve_checkpoints
 from tabtext.estimators.classifier_training import in_direction
 from tabtext.estimators.corpora import as_corpus, corpus_documents
 from tabtext.estimators.language_model_steps import LanguageModelSteps
-from tabtext.estimators.text_inputs import columns_of_fit, tokens_of_row
+from tabtext.estimators.prompts import (
+    TEMPERATURE,
+    TOP_P,
+    continued,
+    prompt_tokens,
+    refuse_draws,
+    seeded_generator,
+)
+from tabtext.estimators.text_inputs import columns_of_fit
 from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
 from tabtext.text.encoder.awd_lstm import AWDLSTM
 from tabtext.text.generation import beam_search, sample
 from tabtext.text.perplexity import score_documents
 from tabtext.text.preprocessing import TextPreprocessor
-from tabtext.text.special_tokens import UNKNOWN_ID
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.history import History
@@ -171,7 +177,9 @@ class LanguageModel(LanguageModelSteps):
         Raises
         ------
         ParameterError
-            If a corpus has the tokens of another tokenizer, or a number is out of range.
+            If a corpus has the tokens of another tokenizer, a number is out of range, or a
+            parameter was set that contradicts what was learned: the network's shape and directions,
+            the softmax, the tokenizer.
 
         References
         ----------
@@ -188,6 +196,7 @@ class LanguageModel(LanguageModelSteps):
             **{name: value for name, value in given.items() if value is not None}
         )
         tuned.check_parameters()
+        tuned._require_continuation(self)
         place, go_on = resolve_checkpoints(checkpoints, resume)
         preprocessor = TextPreprocessor(
             tokenizer=self.preprocessor_.tokenizer_,
@@ -261,7 +270,7 @@ class LanguageModel(LanguageModelSteps):
         """Return the perplexity of every direction, and on how many tokens it was measured.
 
         Perplexities compare only between models that know the same words: one that knows few
-        foresees ``xxunk``, and finds it easy. So the share of those is given, too.
+        foresees ``xxunk``, and finds it easy. So their share of the words is given, too.
 
         Parameters
         ----------
@@ -292,7 +301,7 @@ class LanguageModel(LanguageModelSteps):
                 for name, score in scores.items()
             },
             "tokens": float(next(iter(scores.values())).n_tokens),
-            "unknown": DocumentView.of(documents).share_of(UNKNOWN_ID),
+            "unknown": DocumentView.of(documents).unknown_share(),
         }
 
     def _documents_of(self, data: Any) -> Documents | DocumentView:
@@ -308,13 +317,15 @@ class LanguageModel(LanguageModelSteps):
         *,
         n_tokens: int = 50,
         n_texts: int = 1,
-        temperature: float = 0.8,
+        temperature: float = TEMPERATURE,
         top_k: int | None = None,
-        top_p: float | None = 0.95,
+        top_p: float | None = TOP_P,
         n_beams: int | None = None,
         random_state: int | None = None,
     ) -> list[str]:
         """Continue a text.
+
+        Where the model reads several columns, the text is that of the first.
 
         Parameters
         ----------
@@ -331,20 +342,22 @@ class LanguageModel(LanguageModelSteps):
         top_p : float, optional
             Draw from the likeliest tokens that have this probability together (nucleus sampling).
         n_beams : int, optional
-            Do not draw, but search for the likeliest text with so many beams.
+            Do not draw, but search for the likeliest text with so many beams. The settings of
+            draws, ``temperature``, ``top_k`` and ``top_p``, stay at their defaults then.
         random_state : int, optional
             Seed of the draws; default: that of the model.
 
         Returns
         -------
         list of str
-            Prompt and continuation, ``xxmaj``, ``xxrep`` and the like turned into what they stand
-            for; with beams, likeliest first.
+            The prompt as it was given and its continuation, ``xxmaj``, ``xxrep`` and the like
+            turned into what they stand for; with beams, likeliest first.
 
         Raises
         ------
         ParameterError
-            If the model only reads backward, or a number is out of range.
+            If the model only reads backward, a number is out of range, or a setting of draws was
+            changed for a search.
 
         References
         ----------
@@ -353,28 +366,24 @@ class LanguageModel(LanguageModelSteps):
         check_is_fitted(self, "card_")
         if "forward" not in self.networks_:
             raise ParameterError(
-                "this language model reads backward only and cannot continue texts"
+                "this language model reads backward only and cannot continue texts; fit one with "
+                "direction='forward' or 'both'"
             )
         network = self.networks_["forward"]
-        prompts = columns_of_fit([prompt], self.preprocessor_.columns_)
-        start = self.preprocessor_.transform(prompts)[0][:-1].tolist()  # without xxeos
+        start, written = prompt_tokens(self.preprocessor_, prompt)
         if n_beams is not None:
-            found = beam_search(
-                network, start, n_tokens=n_tokens, n_beams=n_beams, n_continuations=n_texts
-            )
+            refuse_draws(temperature=temperature, top_k=top_k, top_p=top_p)
+            found = beam_search(network, start, n_tokens=n_tokens, n_beams=n_beams, n_texts=n_texts)
         else:
             seed = self.random_state if random_state is None else random_state
             found = sample(
                 network,
                 start,
                 n_tokens=n_tokens,
-                n_continuations=n_texts,
+                n_texts=n_texts,
                 temperature=temperature,
                 top_k=top_k,
                 top_p=top_p,
-                generator=torch.Generator().manual_seed(seed),
+                generator=seeded_generator(seed),
             )
-        # The prompt as it was written: its unknown words are known to the reader.
-        written = tokens_of_row(self.preprocessor_, prompts)[:-1]
-        tokens_of = self.preprocessor_.vocabulary_.tokens_of
-        return [self.preprocessor_.restore([*written, *tokens_of(text.ids)]) for text in found]
+        return [continued(self.preprocessor_, prompt, written, text.ids) for text in found]

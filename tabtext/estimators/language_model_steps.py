@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any, Literal, Self
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from torch import nn
 
@@ -20,19 +21,27 @@ from tabtext.estimators.corpora import (
     require_same_tokenizer,
 )
 from tabtext.estimators.defaults import choose_language_model_epochs, choose_streams
+from tabtext.estimators.fine_tuning import (
+    require_directions,
+    require_same_network,
+    require_same_tokens,
+    shared_tokens,
+    warn_of_few_shared,
+)
 from tabtext.estimators.inputs import split_rows
 from tabtext.estimators.language_model_training import LanguageModelRun, train_language_model
 from tabtext.estimators.saving import SavedEstimator
 from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
 from tabtext.estimators.text_parameters import TextParameters
+from tabtext.estimators.tokenizing import tokenizing
 from tabtext.text.corpus import Corpus
 from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
 from tabtext.text.language_model import LanguageModelNetwork
 from tabtext.text.preprocessing import TextPreprocessor
-from tabtext.text.reading import read_texts
+from tabtext.text.reading import read_texts, warn_of_several
 from tabtext.text.softmax.adaptive import choose_cutoffs
-from tabtext.text.transfer import transferred_network
+from tabtext.text.transfer import VocabularyTransfer, transferred_network
 from tabtext.text.vocabulary import Vocabulary
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
@@ -116,7 +125,9 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         networks: dict[str, LanguageModelNetwork] = {}
         histories: dict[str, History] = {}
         for direction in self.directions():
-            network = self._start(direction, preprocessor, origin)
+            network, transfer = self._start(direction, preprocessor, origin)
+            if transfer is not None and not networks:  # both directions know the same words
+                warn_of_few_shared(transfer, preprocessor.vocabulary_.tokens)
             run = LanguageModelRun(
                 options=options,
                 n_streams=n_streams,
@@ -136,17 +147,23 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         self.preprocessor_ = preprocessor
         self.networks_, self.histories_ = networks, histories
         self.card_ = self._new_card(options, n_streams, origin, reading)
+        if transfer is not None:
+            self.card_["tokens"]["of_fine_tuning"] = shared_tokens(transfer)
         self.card_["seconds"] = perf_counter() - started
         return self
 
     def _read_texts(self, data: Any, validation: Any, preprocessor: TextPreprocessor) -> _Reading:
         """Learn the vocabulary from the training texts."""
         table = read_texts(data, columns=self.text_columns)
+        if self.text_columns is None:
+            warn_of_several(table.column_names)
         parts = self._split(table.num_rows) if validation is None else None
-        train = preprocessor.fit_transform(table if parts is None else table.take(parts[0]))
+        learned = table if parts is None else table.take(parts[0])
+        with tokenizing(learned, verbose=self.verbose) as progress:
+            train = preprocessor.fit_transform(learned, progress=progress)
         valid: AnyDocuments | None = None
         if parts is not None:
-            valid = preprocessor.transform(table.take(parts[1]))
+            valid = self._transformed(table.take(parts[1]), preprocessor)
         elif validation is not None:
             valid = self._validation_documents(validation, preprocessor)
         return _Reading(train, valid, preprocessor, table.num_rows)
@@ -172,7 +189,11 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         corpus = as_corpus(data)
         if corpus is not None:
             return corpus_documents(corpus, preprocessor)
-        return preprocessor.transform(read_texts(data, columns=preprocessor.columns_))
+        return self._transformed(read_texts(data, columns=preprocessor.columns_), preprocessor)
+
+    def _transformed(self, texts: pa.Table, preprocessor: TextPreprocessor) -> Documents:
+        with tokenizing(texts, verbose=self.verbose, what="validation texts") as progress:
+            return preprocessor.transform(texts, progress=progress)
 
     def _split(self, n_rows: int) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
         """Training and validation rows, unless none are to be set aside, or none can be."""
@@ -182,24 +203,25 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
 
     def _start(
         self, direction: str, preprocessor: TextPreprocessor, origin: "LanguageModelSteps | None"
-    ) -> LanguageModelNetwork:
-        """A new network, or one that goes on from the origin's."""
+    ) -> tuple[LanguageModelNetwork, VocabularyTransfer | None]:
+        """A new network; or one that goes on from the origin's, and how many words it knew."""
         vocabulary = preprocessor.vocabulary_
         if origin is None:
-            return self._new_network(vocabulary)
-        if direction not in origin.networks_:
-            raise ParameterError(
-                f"direction={self.direction!r} needs a {direction} network, and the language model "
-                f"has {', '.join(origin.networks_)} only; fit it with direction='both'"
-            )
+            return self._new_network(vocabulary), None
         known = origin.networks_[direction]
-        network, _ = transferred_network(
+        return transferred_network(
             known,
             origin.preprocessor_.vocabulary_.tokens,
             vocabulary.tokens,
             options=replace(known.options, dropout_scale=self.dropout_scale),
         )
-        return network
+
+    def _require_continuation(self, origin: "LanguageModelSteps") -> None:
+        """Raise unless these parameters suit the model to go on from."""
+        require_directions(self.directions(), origin.networks_)
+        for direction in self.directions():
+            require_same_network(self, self.softmax, origin.networks_[direction])
+        require_same_tokens(self, origin.preprocessor_)
 
     def _new_network(self, vocabulary: Vocabulary) -> LanguageModelNetwork:
         cutoffs = choose_cutoffs(vocabulary.counts) if self.softmax == "adaptive" else None
@@ -236,11 +258,12 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
     ) -> dict[str, Any]:
         train, valid = reading.train, reading.valid
         direction = self.directions()[0]
+        network = self.networks_[direction]
         settings = {
-            **self.encoder_options().to_dict(),
+            **network.options.to_dict(),
             "directions": ", ".join(self.directions()),
             "tokenizer": tokenizer_name(self.preprocessor_.tokenizer_),
-            "softmax": self.softmax,
+            "softmax": network.softmax,
             "bptt": self.bptt,
             "fine_tuned_from": None if origin is None else origin.card_["rows"],
         }

@@ -330,7 +330,7 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
 
     def _table_of(self, raw: Tensor) -> pa.Table:
         """Predictions as a table with the names of the targets."""
-        predicted = self.target_.decode(raw).reshape(len(raw), -1)
+        predicted = self.target_.decode(raw).reshape(len(raw), len(self.target_names_))
         return pa.table(
             {name: predicted[:, index] for index, name in enumerate(self.target_names_)}
         )

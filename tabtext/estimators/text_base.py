@@ -29,7 +29,8 @@ from tabtext.estimators.supervised import SupervisedEstimator
 from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
 from tabtext.estimators.text_inputs import as_text_table, columns_of_fit, tokens_of_row
 from tabtext.estimators.text_parameters import DIRECTIONS, TextParameters
-from tabtext.text.classifier import HeadNorm, TextClassifierNetwork
+from tabtext.estimators.tokenizing import tokenizing
+from tabtext.text.classifier import GRADIENT_LENGTH, HeadNorm, TextClassifierNetwork
 from tabtext.text.documents import Documents
 from tabtext.text.encoder.awd_lstm import AWDLSTM
 from tabtext.text.explanation import ContributionMethod
@@ -92,7 +93,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
     head_widths: Sequence[int] = (50,)
     head_dropout: float = 0.1
     head_norm: HeadNorm = "batch"
-    gradient_length: int = 1400
+    gradient_length: int = GRADIENT_LENGTH
 
     def __sklearn_clone__(self) -> Self:
         """A clone keeps the fitted language model, which is data and no part of this fit."""
@@ -123,13 +124,14 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         table = sample.table.select(columns)
         if origin is None:
             self.preprocessor_ = self.new_preprocessor()
-            return self.preprocessor_.fit_transform(table)
-        self.preprocessor_ = TextPreprocessor(
-            tokenizer=origin.preprocessor_.tokenizer_,
-            vocabulary=origin.preprocessor_.vocabulary_,
-            columns=columns,
-        )
-        return self.preprocessor_.fit_transform(table)
+        else:
+            self.preprocessor_ = TextPreprocessor(
+                tokenizer=origin.preprocessor_.tokenizer_,
+                vocabulary=origin.preprocessor_.vocabulary_,
+                columns=columns,
+            )
+        with tokenizing(table, verbose=self.verbose) as progress:
+            return self.preprocessor_.fit_transform(table, progress=progress)
 
     def _features(self, data: Any) -> Documents:
         return self.preprocessor_.transform(self._text_table(data))

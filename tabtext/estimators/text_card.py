@@ -4,7 +4,6 @@ from typing import Any
 
 from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
-from tabtext.text.special_tokens import UNKNOWN_ID
 from tabtext.text.subwords import SubwordTokenizer
 from tabtext.text.tokenization import Tokenizer, WordTokenizer
 
@@ -14,7 +13,7 @@ __all__ = ["token_counts", "tokenizer_library", "tokenizer_name"]
 def token_counts(
     train: Documents | DocumentView, valid: Documents | DocumentView | None, n_vocabulary: int
 ) -> dict[str, Any]:
-    """Return how many tokens a model has read, and how many of them it knows.
+    """Return how many tokens a model has read, and what share of the words it does not know.
 
     Parameters
     ----------
@@ -26,13 +25,13 @@ def token_counts(
     Examples
     --------
     >>> token_counts(Documents.of([[2, 10, 0, 3]]), None, 11)
-    {'train': 4, 'valid': 0, 'vocabulary': 11, 'unknown': 0.25}
+    {'train': 4, 'valid': 0, 'vocabulary': 11, 'unknown': 0.5}
     """
     return {
         "train": train.n_tokens,
         "valid": 0 if valid is None else valid.n_tokens,
         "vocabulary": n_vocabulary,
-        "unknown": DocumentView.of(train).share_of(UNKNOWN_ID),
+        "unknown": DocumentView.of(train).unknown_share(),
     }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tabtext.tables import as_table, require_columns
-from tabtext.text.files import FILE, TEXT, read_text_file
+from tabtext.text.files import FILE, TEXT, read_text_file, warn_of_unlabelled
 from tabtext.text.numbering import field_numbers
 from tabtext.text.preprocessing import TextPreprocessor, tokenize_columns
 from tabtext.text.reading import read_texts
@@ -34,7 +34,10 @@ def as_text_table(data: Any) -> Any:
     """
     if isinstance(data, str | os.PathLike) and Path(data).exists():
         table = read_text_file(data)
-        return table.drop_columns([FILE]) if Path(data).is_dir() else table
+        if not Path(data).is_dir():
+            return table
+        warn_of_unlabelled(Path(data), table)
+        return table.drop_columns([FILE])
     is_array = isinstance(data, np.ndarray) and data.ndim == 2
     is_stream = hasattr(data, "__arrow_c_stream__") and not hasattr(data, "to_frame")
     if is_array or is_stream or isinstance(data, Mapping) or hasattr(data, "columns"):

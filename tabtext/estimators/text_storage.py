@@ -1,10 +1,13 @@
 """Fitted language models and text estimators as artifact directories.
 
-config.json          parameters, target, shapes of the networks, histories, card
+config.json          parameters, target, shapes of the networks, histories, card, and what tells the
+                     preprocessor from another model's
 preprocessor/        tokenizer and vocabulary, JSON
 weights.safetensors  the networks of all directions: forward/..., backward/...
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +21,7 @@ from tabtext.estimators.plain_values import plain
 from tabtext.text.classifier import TextClassifierNetwork
 from tabtext.text.language_model import LanguageModelNetwork
 from tabtext.text.preprocessing import TextPreprocessor
+from tabtext.text.tokenizers import describe_tokenizer
 from tabtext.training.history import History
 from tabtext.training.targets import target_from_dict
 
@@ -35,6 +39,7 @@ def save(estimator: "LanguageModel | TextEstimator", directory: Path) -> None:
     config = {
         "estimator": type(estimator).__name__,
         "parameters": _parameters(estimator),
+        "preprocessor": _fingerprint_of(estimator.preprocessor_),
         "networks": {name: network.config() for name, network in estimator.networks_.items()},
         "histories": {name: history.to_dict() for name, history in estimator.histories_.items()},
         "card": estimator.card_,
@@ -58,11 +63,11 @@ def fill(
     }
     kind = kinds.get(config["estimator"], TextClassifierNetwork)
     preprocessor = TextPreprocessor.load(directory / _PREPROCESSOR)
+    _require_own(preprocessor, config["preprocessor"], directory)
     weights = read_weights(directory)
     networks: dict[str, Any] = {}
     for direction, shape in config["networks"].items():
         network = kind.from_config(shape)
-        _require_fit(network, len(preprocessor.vocabulary_), directory)
         network.load_state_dict(_of_direction(weights, direction))
         networks[direction] = network.eval()
     estimator.preprocessor_ = preprocessor
@@ -108,13 +113,21 @@ def _of_direction(weights: Mapping[str, Tensor], direction: str) -> dict[str, Te
     }
 
 
-def _require_fit(
-    network: LanguageModelNetwork | TextClassifierNetwork, n_tokens: int, directory: Path
-) -> None:
-    """Refuse a vocabulary that is not the one the network was trained with."""
-    known = network.vocabulary_size
-    if known != n_tokens:
-        raise ArtifactError(
-            f"the vocabulary in {directory / _PREPROCESSOR} has {n_tokens:,} tokens and the "
-            f"network was trained with {known:,}; they are of different models, restore a copy"
-        )
+def _fingerprint_of(preprocessor: TextPreprocessor) -> dict[str, Any]:
+    """What tells the preprocessor of a model from that of any other, though it be of one size."""
+    described = json.dumps(describe_tokenizer(preprocessor.tokenizer_), sort_keys=True)
+    return {
+        "vocabulary": preprocessor.vocabulary_.fingerprint(),
+        "tokenizer": f"sha256 {hashlib.sha256(described.encode()).hexdigest()[:16]}",
+        "columns": list(preprocessor.columns_),
+    }
+
+
+def _require_own(preprocessor: TextPreprocessor, saved: Mapping[str, Any], directory: Path) -> None:
+    """Refuse a tokenizer or a vocabulary that is not the one the network was trained with."""
+    for name, found in _fingerprint_of(preprocessor).items():
+        if found != saved[name]:
+            raise ArtifactError(
+                f"{directory / _PREPROCESSOR} is of another model: its {name} is {found}, and the "
+                f"network was trained with {saved[name]}; restore a copy"
+            )

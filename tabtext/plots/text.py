@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
-from unicodedata import category
 
 import numpy as np
 import numpy.typing as npt
 
 from tabtext.errors import DataError
 from tabtext.plots.style import BLUE, INK, ORANGE
-from tabtext.text.restoration import restore
+from tabtext.text.restoration import restore, without_controls
 from tabtext.text.special_tokens import CAPITALISED, FIELD, REPEATED, UPPER, WORD_REPEATED
 
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ _LIMIT_QUANTILE = 0.98  # so that one word out of a hundred does not leave the o
 _ARGUMENTS = {UPPER: 0, CAPITALISED: 0, REPEATED: 1, WORD_REPEATED: 1}
 """Marks that say how the next word is written -> numbers that stand between."""
 
+_MOST_PIECES = 16  # that are put together to find out what they spell
+_MOST_UNPLACED = 5  # that the legend names
 _LOOK_AHEAD = 40  # characters in which to find a word that is not where it should be
 
 
@@ -48,11 +49,14 @@ class ColouredWord:
         The word; empty for what a reader does not see, such as the end of the text.
     contribution : float
         Sum over its tokens.
+    unplaced : str
+        How a word is spelled that was not found in the text, where ``text`` is empty; else empty.
     """
 
     before: str
     text: str
     contribution: float
+    unplaced: str = ""
 
 
 def coloured_words(
@@ -95,15 +99,18 @@ def coloured_words(
     if not np.isfinite(values).all():
         raise DataError(f"contribution {int(np.argmin(np.isfinite(values)))} is not finite")
     whole = restore(tokens)
+    units = list(_units(tokens))
     words: list[ColouredWord] = []
-    written = 0
-    for begin, end in _units(tokens):
-        text = restore(tokens[begin:end])
-        place = _find(text, whole, written)
-        if place is None:  # not seen, or only together with its neighbours
-            words.append(ColouredWord("", "", float(values[begin:end].sum())))
+    written = number = 0
+    while number < len(units):
+        n_units, text, place = _locate(tokens, units[number:], whole, written, restore)
+        begin, end = units[number][0], units[number + n_units - 1][1]
+        total = float(values[begin:end].sum())
+        number += n_units
+        if place is None:
+            words.append(ColouredWord("", "", total, unplaced=text))
             continue
-        words.append(ColouredWord(whole[written:place], text, float(values[begin:end].sum())))
+        words.append(ColouredWord(whole[written:place], text, total))
         written = place + len(text)
     if whole[written:]:
         words.append(ColouredWord("", whole[written:], 0.0))
@@ -151,7 +158,7 @@ def coloured_html(
     """
     words = coloured_words(tokens, contributions, restore=restore)
     limit = _limit_of(words) if limit is None else limit
-    body = "".join(escape(_shown(word.before)) + _span(word, limit) for word in words)
+    body = "".join(escape(without_controls(word.before)) + _span(word, limit) for word in words)
     samples = (
         _span(ColouredWord("", text, sign * limit), limit)
         for text, sign in zip(_legend(label), (1, -1), strict=True)
@@ -206,11 +213,11 @@ def coloured_text(
     limit = _limit_of(words) if limit is None else limit
     text = Text()
     for word in words:
-        text.append(_shown(word.before))
-        text.append(_shown(word.text), style=_style(word.contribution, limit))
+        text.append(without_controls(word.before))
+        text.append(without_controls(word.text), style=_style(word.contribution, limit))
     text.append("\n\n")
     for name, sign in zip(_legend(label), (1, -1), strict=True):
-        text.append(f" {_shown(name)} ", style=_style(sign * limit, limit))
+        text.append(f" {without_controls(name)} ", style=_style(sign * limit, limit))
         text.append(" ")
     text.append(_notes(words, limit))
     return text
@@ -233,17 +240,38 @@ def _units(tokens: Sequence[str]) -> Iterator[tuple[int, int]]:
         begin = end
 
 
+def _locate(
+    tokens: Sequence[str],
+    units: Sequence[tuple[int, int]],
+    whole: str,
+    begin: int,
+    restore: Restore,
+) -> tuple[int, str, int | None]:
+    """How many units make the next word that can be found, how it is spelled, and where it stands.
+
+    Pieces of sub-words may end within a character; until it is whole, they are spelled U+FFFD.
+    """
+    first = units[0][0]
+    alone = restore(tokens[first : units[0][1]])
+    if not alone:  # a mark that nobody sees, such as that of the beginning
+        return 1, "", None
+    n_tried = _MOST_PIECES if "\ufffd" in alone else 1
+    for n_units, (_, end) in enumerate(units[:n_tried], start=1):
+        text = alone if n_units == 1 else restore(tokens[first:end])
+        place = _find(text, whole, begin)
+        if place is not None:
+            return n_units, text, place
+    place = whole.find(alone, begin, begin + _LOOK_AHEAD + len(alone))
+    return 1, alone, None if place < 0 else place
+
+
 def _find(text: str, whole: str, begin: int) -> int | None:
-    """Where a word stands: behind the space, or a little later if a word before was not found."""
-    if not text:
-        return None
-    next_word = begin
-    while next_word < len(whole) and whole[next_word].isspace():
-        next_word += 1
-    if whole.startswith(text, next_word):
-        return next_word
-    place = whole.find(text, begin, begin + _LOOK_AHEAD + len(text))
-    return None if place < 0 else place
+    """Where a word stands, if it is the next one."""
+    if whole.startswith(text, begin):
+        return begin
+    while begin < len(whole) and whole[begin].isspace():
+        begin += 1
+    return begin if whole.startswith(text, begin) else None
 
 
 # -- colours and legend ----------------------------------------------------------------------
@@ -268,7 +296,7 @@ def _mixed(colour: str, share: float) -> str:
 
 
 def _span(word: ColouredWord, limit: float) -> str:
-    text, share = escape(_shown(word.text)), _share(word.contribution, limit)
+    text, share = escape(without_controls(word.text)), _share(word.contribution, limit)
     if share < _WEAKEST or not text:
         return text
     colour, line = (BLUE, "solid") if word.contribution > 0 else (ORANGE, "dashed")
@@ -295,15 +323,13 @@ def _legend(label: str) -> tuple[str, str]:
 
 def _notes(words: Sequence[ColouredWord], limit: float) -> str:
     """What colours cannot say."""
-    unseen = sum(word.contribution for word in words if not word.text)
-    note = f"full colour from {limit:.3g} on"
-    if abs(unseen) < _WEAKEST * limit:
-        return note
-    return f"{note}; beginning and end of the text add {unseen:+.3g}"
-
-
-def _shown(text: str) -> str:
-    """The text without control characters, which could steer the terminal."""
-    if text.isprintable():
-        return text
-    return "".join("\ufffd" if category(c) == "Cc" and c != "\n" else c for c in text)
+    notes = [f"full colour from {limit:.3g} on"]
+    marks = sum(word.contribution for word in words if not word.text and not word.unplaced)
+    if abs(marks) >= _WEAKEST * limit:
+        notes.append(f"beginning and end of the text add {marks:+.3g}")
+    if unplaced := [word for word in words if word.unplaced]:
+        shown = ", ".join(without_controls(word.unplaced) for word in unplaced[:_MOST_UNPLACED])
+        more = ", ..." if len(unplaced) > _MOST_UNPLACED else ""
+        total = sum(word.contribution for word in unplaced)
+        notes.append(f"not found in the text: {shown}{more}, which add {total:+.3g}")
+    return "; ".join(notes)

@@ -87,18 +87,20 @@ class DocumentView:
         """Return the same documents, read in the other direction."""
         return replace(self, backward=not self.backward)
 
-    def share_of(self, token: int) -> float:
-        """Return the share of an id among all of these documents; 0 where there is none.
+    def unknown_share(self) -> float:
+        """Return the share of ``xxunk`` among the words of these documents; 0 where there is none.
+
+        Marks such as ``xxbos`` and ``xxmaj`` are no words: there are many, always known.
 
         Examples
         --------
-        >>> DocumentView(Documents.of([[2, 9, 3], [2, 0, 9, 3, 0]])).share_of(0)
+        >>> DocumentView(Documents.of([[2, 9, 3], [2, 8, 0, 9, 9, 3]])).unknown_share()
         0.25
         """
-        from tabtext.text.kernels.documents import count_id
+        from tabtext.text.kernels.documents import count_words
 
-        found = count_id(self.ids, self.begins, self.lengths, token)
-        return float(found / self.n_tokens) if found else 0.0
+        n_words, n_unknown = count_words(self.ids, self.begins, self.lengths)
+        return float(n_unknown / n_words) if n_unknown else 0.0
 
     def fingerprint(self) -> str:
         """Return a text that other documents, or another choice of them, would not have."""

@@ -139,20 +139,6 @@ class Documents:
         reverse_documents(self.ids, self.offsets, ids)
         return Documents(ids, self.offsets)
 
-    @classmethod
-    def concatenate(cls, parts: Sequence["Documents"]) -> "Documents":
-        """Return the documents of all parts, one part after the other.
-
-        Examples
-        --------
-        >>> Documents.concatenate([Documents.of([[2, 3]]), Documents.of([[2, 9, 3]])])
-        Documents(2 documents, 5 tokens)
-        """
-        if not parts:
-            return cls.of([])
-        lengths = np.concatenate([part.lengths for part in parts])
-        return cls(np.concatenate([part.ids for part in parts]), offsets_of(lengths))
-
     def fingerprint(self) -> str:
         """Return a text that other documents would not have."""
         checksum = 0
@@ -176,16 +162,15 @@ class Documents:
             write(self.ids)
 
     @classmethod
-    def load(cls, directory: str | Path, *, in_memory: bool = False) -> "Documents":
+    def load(cls, directory: str | Path) -> "Documents":
         """Open what ``save`` wrote.
+
+        The ids are mapped: the system reads what is used, and forgets it when memory is short.
 
         Parameters
         ----------
         directory : str or Path
             Where it is.
-        in_memory : bool
-            Whether to read the ids now. By default they are mapped: the system reads what is used,
-            and forgets it when memory is short.
 
         Raises
         ------
@@ -196,8 +181,8 @@ class Documents:
         """
         directory = Path(directory)
         header = read_json(directory / _HEADER, "set of documents", newest=_FORMAT_VERSION)
-        ids = _read_array(directory / _IDS, in_memory=in_memory)
-        offsets = _read_array(directory / _OFFSETS, in_memory=True)
+        ids = _read_array(directory / _IDS, mapped=True)
+        offsets = _read_array(directory / _OFFSETS, mapped=False)
         try:
             documents = cls(ids, offsets)
         except ParameterError as error:
@@ -282,11 +267,11 @@ def offsets_of(lengths: npt.NDArray[np.integer[Any]]) -> Offsets:
     return offsets
 
 
-def _read_array(path: Path, *, in_memory: bool) -> npt.NDArray[Any]:
+def _read_array(path: Path, *, mapped: bool) -> npt.NDArray[Any]:
     if not path.is_file():
         raise MissingFileError(f"{path} is missing; the saved documents are incomplete")
     try:
-        mode: Literal["r"] | None = None if in_memory else "r"
+        mode: Literal["r"] | None = "r" if mapped else None
         array: npt.NDArray[Any] = np.load(path, mmap_mode=mode, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise ArtifactError(

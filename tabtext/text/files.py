@@ -6,6 +6,8 @@ refused or replaced, but never dropped.
 
 import codecs
 import os
+import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tabtext.errors import FileFormatError, MissingFileError, ParameterError
+from tabtext.errors import (
+    DataError,
+    FileFormatError,
+    MissingFileError,
+    ParameterError,
+    TabTextWarning,
+)
 from tabtext.tables import read_table
 
 __all__ = [
@@ -31,13 +39,18 @@ __all__ = [
     "parse_json_lines",
     "read_labelled_folder",
     "read_text_file",
+    "require_distinct_columns",
     "text_files_in",
+    "warn_of_files_left_aside",
+    "warn_of_unlabelled",
 ]
 
 Undecodable = Literal["strict", "replace"]
 
 TEXT, LABEL, FILE = "text", "label", "file"
 """Columns of a table that was read from a folder of text files."""
+UNLABELLED = "unsup"
+"""Folder beside those of the classes whose texts have no label, as in the reviews of IMDb."""
 _STRING = pa.large_string()
 SUFFIXES = (".csv", ".parquet", ".jsonl", ".txt")
 
@@ -70,6 +83,8 @@ def read_text_file(
         If there is no such file or folder.
     FileFormatError
         If the suffix is another one, or the content is not what it says.
+    DataError
+        If two columns have the same name.
 
     Examples
     --------
@@ -107,14 +122,17 @@ def read_labelled_folder(
     ----------
     path : str or Path
         A folder of ``.txt`` files, or of folders of such files, like ``pos`` and ``neg``. Other
-        files, and what begins with a dot, are left aside.
+        files and those in deeper folders are left aside with a warning, and what begins with a dot
+        without one. Texts in a folder ``unsup`` have no label: classifiers leave them out, and
+        language models learn from them.
     errors : {"strict", "replace"}
         Whether bytes that are no UTF-8 are refused, or replaced by U+FFFD.
 
     Returns
     -------
     pyarrow.Table
-        ``text`` (large_string), ``label`` (the name of the subfolder; only where there are some)
+        ``text`` (large_string), ``label`` (the name of the subfolder, null for ``unsup``; only
+        where there are some)
         and ``file`` (path within the folder), sorted by label and name of the file, so that the
         order is the same on every machine.
 
@@ -138,6 +156,7 @@ def read_labelled_folder(
     """
     path = Path(path)
     files, labels = text_files_in(path)
+    warn_of_files_left_aside(path, files)
     texts = [bytes(decoded(file.read_bytes(), file, errors=errors)) for file in files]
     columns = {TEXT: pa.array(texts, pa.large_binary()).cast(pa.large_string())}
     if labels:
@@ -146,8 +165,10 @@ def read_labelled_folder(
     return pa.table(columns)
 
 
-def text_files_in(path: Path) -> tuple[list[Path], list[str]]:
+def text_files_in(path: Path) -> tuple[list[Path], list[str | None]]:
     """Return the text files of a folder in a fixed order, and the label of each if there are any.
+
+    What lies in ``unsup`` has none.
 
     Raises what ``read_labelled_folder`` does.
     """
@@ -168,7 +189,44 @@ def text_files_in(path: Path) -> tuple[list[Path], list[str]]:
     if not by_label:
         raise FileFormatError(f"{path} holds no .txt files, nor folders of them")
     files = [file for found in by_label.values() for file in found]
-    return files, [name for name, found in by_label.items() for _ in found]
+    labels = {name: None if name == UNLABELLED else name for name in by_label}
+    return files, [labels[name] for name, found in by_label.items() for _ in found]
+
+
+def warn_of_files_left_aside(path: Path, read: Sequence[Path]) -> None:
+    """Say how many files below a folder are not among those that are read."""
+    n_below = 0
+    for _, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        n_below += sum(not name.startswith(".") for name in names)
+    if n_below > len(read):
+        warnings.warn(
+            f"{n_below - len(read):,} files below {path} are left aside; {len(read):,} are read: "
+            "those of one kind in the folder, or .txt files in it or in the folders of its classes",
+            TabTextWarning,
+            stacklevel=3,
+        )
+
+
+def warn_of_unlabelled(path: Path, table: pa.Table) -> None:
+    """Say how many texts of a folder of classes have no label, to who wants to learn from those."""
+    n_unlabelled = table[LABEL].null_count if LABEL in table.column_names else 0
+    if n_unlabelled:
+        warnings.warn(
+            f"{n_unlabelled:,} texts in {path / UNLABELLED} have no label; a classifier does not "
+            f"learn from them. Rename the folder if {UNLABELLED!r} is a class",
+            TabTextWarning,
+            stacklevel=3,
+        )
+
+
+def require_distinct_columns(names: Sequence[str], path: Path) -> None:
+    """Raise ``DataError`` if two columns of a file have the same name."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise DataError(
+                f"{path} has {count} columns called {name!r}; rename or drop all but one"
+            )
 
 
 def check_undecodable(errors: str) -> None:
@@ -252,13 +310,15 @@ def _parse_csv(content: pa.Buffer, path: Path, columns: Sequence[str]) -> pa.Tab
     import pyarrow.csv
 
     try:
-        return pyarrow.csv.read_csv(
+        table = pyarrow.csv.read_csv(
             pa.BufferReader(content),
             parse_options=csv_layout(),
             convert_options=csv_types(columns),
         )
     except pa.ArrowInvalid as error:
         raise FileFormatError(f"{path} is not a readable CSV file: {error}") from error
+    require_distinct_columns(table.column_names, path)
+    return table
 
 
 def csv_layout() -> Any:
@@ -285,8 +345,9 @@ def _decode(content: bytes, path: Path, start: int, errors: Undecodable) -> str:
     except UnicodeDecodeError as error:
         raise FileFormatError(
             f"{path} is not UTF-8: byte {content[error.start]:#04x} at position "
-            f"{start + error.start}. Save it as UTF-8, or pass errors='replace' to put U+FFFD in "
-            "place of such bytes"
+            f"{start + error.start}. Convert it, for example: iconv -f latin1 -t utf-8; or read it "
+            "with read_text_file(path, errors='replace') of tabtext.text.files, which puts U+FFFD "
+            "in place of such bytes, and pass the table (lm prepare: --replace)"
         ) from error
 
 
@@ -298,4 +359,8 @@ def _text_array(bounds: npt.NDArray[np.int64], content: pa.Buffer) -> pa.Array:
 
 
 def _sorted_files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.glob("*.txt") if p.is_file() and not p.name.startswith("."))
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() == ".txt" and path.is_file() and not path.name.startswith(".")
+    )

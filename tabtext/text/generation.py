@@ -7,6 +7,8 @@ the network as one batch, a token at a time, each from the state in which the to
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
+from numbers import Integral, Real
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,6 +23,7 @@ __all__ = ["Continuation", "beam_search", "sample"]
 
 _TOKENS_AT_ONCE = 1024
 _USUALLY_ENOUGH = 1024
+_MAY_BE_NONE = ("top_k", "no_repeat")
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,10 @@ def sample(
     prompt: Sequence[int],
     *,
     n_tokens: int,
-    n_continuations: int = 1,
+    n_texts: int = 1,
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
-    no_repeat: int | None = None,
     generator: torch.Generator | None = None,
 ) -> list[Continuation]:
     """Return continuations whose tokens are drawn as likely as the model holds them to be.
@@ -67,7 +69,7 @@ def sample(
         Ids of the beginning, ``xxbos`` first; without any, a document begins.
     n_tokens : int
         Largest number of new tokens.
-    n_continuations : int
+    n_texts : int
         How many to draw.
     temperature : float
         Log-probabilities are divided by it: below 1 likely tokens become likelier, near 0 nothing
@@ -77,8 +79,6 @@ def sample(
     top_p : float, optional
         Only the likeliest tokens that together have this probability may be drawn. Unlike
         ``top_k`` it leaves much choice where much could follow, and none where one token must.
-    no_repeat : int, optional
-        No sequence of so many tokens comes twice in a text, the beginning included.
     generator : torch.Generator, optional
         Source of chance, for texts that can be repeated.
 
@@ -98,24 +98,20 @@ def sample(
     >>> options = EncoderOptions(embedding_width=4, hidden_width=4, n_layers=1)
     >>> network = LanguageModelNetwork(11, options)
     >>> generator = torch.Generator().manual_seed(0)
-    >>> texts = sample(network, [2, 9], n_tokens=5, n_continuations=2, generator=generator)
+    >>> texts = sample(network, [2, 9], n_tokens=5, n_texts=2, generator=generator)
     >>> len(texts), max(len(text.ids) for text in texts) <= 5
     (2, True)
     """
-    _require_counts(n_tokens, n_continuations=n_continuations, top_k=top_k, no_repeat=no_repeat)
-    if not temperature > 0 or (top_p is not None and not 0 < top_p <= 1):
-        raise ParameterError(
-            f"{temperature=}, {top_p=}: a temperature is above 0 (top_k=1 draws nothing but the "
-            "likeliest token), and top_p in (0, 1]"
-        )
+    _require_counts(n_tokens=n_tokens, n_texts=n_texts, top_k=top_k)
+    _require_shares(temperature, top_p)
     given = _checked(prompt, network)
-    texts = [_Text(given) for _ in range(n_continuations)]
+    texts = [_Text(given) for _ in range(n_texts)]
     with evaluating(network):
         scores, state = _read(network, given)
-        scores, state = scores.expand(n_continuations, -1), _rows(state, [0] * n_continuations)
+        scores, state = scores.expand(n_texts, -1), _rows(state, [0] * n_texts)
         for number in range(n_tokens):
-            allowed = _without_repetitions(scores, texts, no_repeat)
-            drawn = _draw(_nucleus(_likeliest(allowed / temperature, top_k), top_p), generator)
+            allowed = _tempered(_likeliest(scores, top_k), temperature)
+            drawn = _draw(_nucleus(allowed, top_p), generator)
             gains = scores.gather(1, drawn[:, None])[:, 0]
             for row, (token, gain) in enumerate(zip(drawn.tolist(), gains.tolist(), strict=True)):
                 texts[row] = texts[row].with_token(token, gain)
@@ -132,15 +128,15 @@ def beam_search(
     *,
     n_tokens: int,
     n_beams: int = 5,
-    n_continuations: int = 1,
-    length_power: float = 1.0,
+    n_texts: int = 1,
     no_repeat: int | None = 3,
 ) -> list[Continuation]:
     """Return the likeliest continuations that can be found, the best first.
 
     At every token the ``n_beams`` likeliest beginnings are followed. What has come to its end, and
-    what has all its tokens, is ranked by ``log_probability / length ** length_power``; the search
-    is over when none that is under way could still come before those that are wanted.
+    what has all its tokens, is ranked by the mean log-probability of its tokens, because the sum
+    would favour the shortest; the search is over when none that is under way could still come
+    before those that are wanted.
 
     Parameters
     ----------
@@ -148,13 +144,11 @@ def beam_search(
         As for ``sample``.
     n_beams : int
         How many to follow; with 1 the likeliest token is taken every time.
-    n_continuations : int
+    n_texts : int
         How many to return, no more than ``n_beams``.
-    length_power : float
-        0 ranks by probability alone, which favours the shortest; 1, the default, by the mean over
-        the tokens.
     no_repeat : int or None
-        As for ``sample``; 3 by default, because the likeliest texts go round in circles.
+        No sequence of so many tokens comes twice in a text, the beginning included; 3 by default,
+        because the likeliest texts go round in circles.
 
     Raises
     ------
@@ -172,21 +166,21 @@ def beam_search(
     >>> from tabtext.text.encoder.awd_lstm import EncoderOptions
     >>> options = EncoderOptions(embedding_width=4, hidden_width=4, n_layers=1)
     >>> network = LanguageModelNetwork(11, options)
-    >>> first, second = beam_search(network, [2, 9], n_tokens=4, n_continuations=2)
+    >>> first, second = beam_search(network, [2, 9], n_tokens=4, n_texts=2)
     >>> first.ids != second.ids
     True
     """
-    _require_counts(n_tokens, n_beams=n_beams, n_continuations=n_continuations, no_repeat=no_repeat)
-    if n_continuations > n_beams or length_power < 0:
+    _require_counts(n_tokens=n_tokens, n_beams=n_beams, n_texts=n_texts, no_repeat=no_repeat)
+    if n_texts > n_beams:
         raise ParameterError(
-            f"{n_continuations=}, {n_beams=}, {length_power=}: no more continuations than beams, "
-            "and no power below 0"
+            f"{n_texts=}, {n_beams=}: a search returns no more texts than it has beams; give more "
+            "beams, or ask for fewer texts"
         )
     given = _checked(prompt, network)
 
     def rank(text: _Text) -> float:
         length = len(text.ids) - len(given) + text.finished
-        return text.log_probability / float(length**length_power)
+        return text.log_probability / length
 
     finished: list[_Text] = []
     alive = [_Text(given)]
@@ -195,16 +189,16 @@ def beam_search(
         for number in range(n_tokens):
             allowed = _without_repetitions(scores, alive, no_repeat)
             ended, alive, sources = _best_steps(alive, allowed, n_beams)
-            finished = sorted([*finished, *ended], key=rank, reverse=True)[:n_continuations]
+            finished = sorted([*finished, *ended], key=rank, reverse=True)[:n_texts]
             if number == n_tokens - 1 or not alive:
                 break
             # Whatever follows, a sum of log-probabilities falls, and no text gets longer than this.
-            bound = alive[0].log_probability / float(n_tokens**length_power)
-            if len(finished) == n_continuations and rank(finished[-1]) >= bound:
+            bound = alive[0].log_probability / n_tokens
+            if len(finished) == n_texts and rank(finished[-1]) >= bound:
                 break
             last = torch.tensor([text.ids[-1] for text in alive], device=scores.device)
             scores, state = _step(network, last, _rows(state, sources))
-    best = sorted([*finished, *alive], key=rank, reverse=True)[:n_continuations]
+    best = sorted([*finished, *alive], key=rank, reverse=True)[:n_texts]
     return [text.continuation(len(given)) for text in best]
 
 
@@ -280,6 +274,12 @@ def _without_repetitions(scores: Tensor, texts: Sequence[_Text], no_repeat: int 
     return scores
 
 
+def _tempered(scores: Tensor, temperature: float) -> Tensor:
+    """Divide by the temperature, where the likeliest token stays at 0 however cold it is."""
+    scores = scores.double()
+    return (scores - scores.amax(dim=1, keepdim=True)) / temperature
+
+
 def _likeliest(scores: Tensor, top_k: int | None) -> Tensor:
     if top_k is None or top_k >= scores.shape[1]:
         return scores
@@ -353,7 +353,19 @@ def _checked(prompt: Sequence[int], network: LanguageModelNetwork) -> tuple[int,
     return ids
 
 
-def _require_counts(n_tokens: int, **counts: int | None) -> None:
-    for name, count in {"n_tokens": n_tokens, **counts}.items():
-        if count is not None and count < 1:
-            raise ParameterError(f"{name}={count!r} must be at least 1")
+def _require_counts(**counts: Any) -> None:
+    for name, count in counts.items():
+        if count is None and name in _MAY_BE_NONE:
+            continue
+        if not isinstance(count, Integral) or isinstance(count, bool) or int(count) < 1:
+            raise ParameterError(f"{name}={count!r} must be a whole number of at least 1")
+
+
+def _require_shares(temperature: Any, top_p: Any) -> None:
+    if not isinstance(temperature, Real) or not 0 < float(temperature) < inf:
+        raise ParameterError(
+            f"{temperature=} must be a number above 0 (top_k=1 draws nothing but the likeliest "
+            "token)"
+        )
+    if top_p is not None and not (isinstance(top_p, Real) and 0 < float(top_p) <= 1):
+        raise ParameterError(f"{top_p=} must be a probability above 0 and at most 1, or None")

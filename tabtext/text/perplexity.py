@@ -5,7 +5,7 @@ document begins in a fresh state, so its loss depends on nothing but itself; its
 begins every document, is given and not scored.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import exp
@@ -72,7 +72,6 @@ def score_documents(
     documents: Documents | DocumentView,
     *,
     tokens_at_once: int = 65_536,
-    progress: Callable[[int, int], None] | None = None,
 ) -> Scores:
     """Return the loss of every document, as exactly as single precision allows.
 
@@ -85,8 +84,6 @@ def score_documents(
     tokens_at_once : int
         Rows times longest of a batch; documents of similar length share one. A longer document
         makes a batch of its own, and all go through the network in pieces.
-    progress : callable, optional
-        Is told how many tokens are done, and how many there are.
 
     Raises
     ------
@@ -105,20 +102,15 @@ def score_documents(
     """
     documents = DocumentView.of(documents)
     counts = np.maximum(documents.lengths - 1, 0)
-    n_tokens = int(counts.sum())
-    if not n_tokens:
+    if not counts.any():
         raise DataError(f"{documents} hold no token that could be predicted")
     losses = np.zeros(len(documents))
     device = next(network.parameters()).device
-    done = 0
     with evaluating(network):
         for rows, tokens in padded_documents(documents, tokens_at_once=tokens_at_once):
             placed = tokens.to(device)
             sums, _ = row_losses(network, placed[:, :-1], placed[:, 1:])
             losses[rows] = sums.cpu().numpy()
-            done += int(counts[rows].sum())
-            if progress is not None:
-                progress(done, n_tokens)
     return Scores(losses, counts)
 
 

@@ -26,7 +26,7 @@ from tabtext.text.storage import read_json, write_json
 from tabtext.text.subwords import SubwordTokenizer
 from tabtext.text.tokenization import TokenizedTexts, Tokenizer, WordTokenizer
 from tabtext.text.tokenizers import describe_tokenizer, tokenizer_of
-from tabtext.text.vocabulary import TokenCounts, Vocabulary
+from tabtext.text.vocabulary import TokenCounts, Vocabulary, check_coverage
 
 __all__ = [
     "Progress",
@@ -110,7 +110,7 @@ class TextPreprocessor(BaseEstimator):
         Raises
         ------
         DataError
-            If there are no texts, or no token in them.
+            If there are no texts, no token in them, or no word that is frequent enough.
         ColumnTypeError, UnknownColumnError, ParameterError
             If a value is no text, a column is not there, a parameter is wrong.
         """
@@ -314,9 +314,11 @@ class TextPreprocessor(BaseEstimator):
         counts = counts + count_marks(n_rows, n_columns)
         if pieces:
             return Vocabulary.from_tokens({*pieces, *numbers}, counts)
-        return Vocabulary.from_counts(
+        vocabulary = Vocabulary.from_counts(
             counts, max_size=self.max_size, min_freq=self.min_freq, required=numbers
         )
+        check_coverage(vocabulary, min_freq=self.min_freq, marks=numbers)
+        return vocabulary
 
 
 def tokenize_columns(

@@ -19,8 +19,13 @@ def no_progress(step: str, done: int, total: int | None) -> None:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Watcher]:
+def progress_bar(*, transient: bool = False) -> Iterator[Watcher]:
     """Show every step as a bar with the remaining time, or a line a minute without a terminal.
+
+    Parameters
+    ----------
+    transient : bool
+        Whether the bars are gone when the block ends.
 
     Examples
     --------
@@ -42,7 +47,7 @@ def progress_bar() -> Iterator[Watcher]:
         TimeRemainingColumn(),
     )
     tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=console) as bar:
+    with Progress(*columns, console=console, transient=transient) as bar:
 
         def watch(step: str, done: int, total: int | None) -> None:
             if step not in tasks:

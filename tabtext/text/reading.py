@@ -25,9 +25,20 @@ from tabtext.errors import (
 from tabtext.tables import as_table
 from tabtext.text.files import SUFFIXES, TEXT, Undecodable, check_undecodable, read_text_file
 
-__all__ = ["is_missing", "is_text", "read_texts", "refuse_single_text", "text_column"]
+__all__ = [
+    "is_missing",
+    "is_text",
+    "read_texts",
+    "refuse_single_text",
+    "text_column",
+    "warn_of_several",
+]
 
 _TEXT_TYPE = pa.large_string()
+_HOW_TO_NAME = (
+    "name the columns of text with text_columns=[...] (of read_texts and TextPreprocessor: "
+    "columns=[...]; in the shell: --text-column)"
+)
 _KINDS_OF_TEXT = ("O", "S", "U", "T")
 """Of the dtypes of NumPy and pandas: objects, bytes, and two ways to hold strings."""
 
@@ -65,7 +76,8 @@ def read_texts(
     UnknownColumnError, ParameterError
         If a column that was asked for is not there or was asked for twice.
     DataError
-        If bytes or characters cannot be decoded, or columns differ in length.
+        If bytes or characters cannot be decoded, columns differ in length, or nothing but the
+        names of columns is there.
     MissingFileError, FileFormatError
         If a file is not there or cannot be read.
 
@@ -124,8 +136,8 @@ def text_column(
         filled = values.drop_null()
         shown = f", for example {filled[0].as_py()!r}" if len(filled) else ""
         raise ColumnTypeError(
-            f"column {name!r} holds {values.type}, no text{shown}. Name the columns of text with "
-            "columns=[...], or convert it with astype(str)"
+            f"column {name!r} holds {values.type}, no text{shown}. Convert it with astype(str), or "
+            f"{_HOW_TO_NAME}"
         )
     return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array], _TEXT_TYPE)
 
@@ -185,18 +197,39 @@ def _is_iterable_of_texts(data: Any) -> bool:
 def _text_columns(found: Mapping[str, Any]) -> list[str]:
     """Names of the columns that hold texts, with a warning for the others."""
     names = [name for name, values in found.items() if _looks_like_text(values)]
+    if not names and found and not any(map(len, found.values())):
+        raise DataError(f"the columns {', '.join(map(repr, found))} have no rows; give some texts")
     if not names:
         raise ColumnTypeError(
             f"none of the columns {', '.join(map(repr, found)) or '(there are none)'} holds texts"
         )
-    if others := [name for name in found if name not in names]:
+    warn_of_columns_left_out([name for name in found if name not in names])
+    return names
+
+
+def warn_of_columns_left_out(names: Sequence[str]) -> None:
+    """Say which columns are not read, because they hold no text."""
+    if names:
         warnings.warn(
-            f"columns that hold no text are left out: {', '.join(map(repr, others))}; name those "
-            "to use with columns=[...]",
+            f"columns that hold no text are left out: {', '.join(map(repr, names))}; if they are "
+            f"to be read, {_HOW_TO_NAME}",
+            TabTextWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_several(names: Sequence[str]) -> None:
+    """Say which columns are read, where several are and nobody chose them.
+
+    A label that was learned as a second text is easily overlooked.
+    """
+    if len(names) > 1:
+        warnings.warn(
+            f"{len(names)} columns of text are read: {', '.join(map(repr, names))}; if that is "
+            f"too many, {_HOW_TO_NAME}",
             TabTextWarning,
             stacklevel=3,
         )
-    return names
 
 
 def _looks_like_text(values: Any) -> bool:
@@ -243,14 +276,14 @@ def _text_of(value: Any, row: int, name: str, errors: Undecodable) -> str | None
     if is_missing(value):
         return None
     where = f"{name!r}, row {row}"
-    remedy = "errors='replace' puts U+FFFD in its place"
+    remedy = "read_texts(texts, errors='replace') puts U+FFFD in its place"
     if isinstance(value, bytes):
         try:
             return value.decode("utf-8", errors)
         except UnicodeDecodeError as error:
             raise DataError(
                 f"{where}: byte {value[error.start]:#04x} at position {error.start} is no UTF-8; "
-                f"decode it first, or {remedy}"
+                f"decode it first, for example with .decode('latin-1'), or {remedy}"
             ) from error
     if isinstance(value, str):
         try:

@@ -6,6 +6,7 @@ close in turn.
 """
 
 from collections.abc import Iterator, Sequence
+from unicodedata import category
 
 from tabtext.text.special_tokens import (
     BEGIN,
@@ -18,7 +19,7 @@ from tabtext.text.special_tokens import (
     WORD_REPEATED,
 )
 
-__all__ = ["restore"]
+__all__ = ["restore", "without_controls"]
 
 _MOST_REPEATS = 10_000
 """A language model may write any number; a longer run than this is left out."""
@@ -64,6 +65,21 @@ def restore(tokens: Sequence[str]) -> str:
         pieces.append(word)
         spacing.pass_over(word)
     return "".join(pieces).strip()
+
+
+def without_controls(text: str) -> str:
+    r"""Return a text whose control characters, which could steer a terminal, are U+FFFD.
+
+    Line breaks and tabs stay.
+
+    Examples
+    --------
+    >>> without_controls("red:\x1b[31m\n").encode()
+    b'red:\xef\xbf\xbd[31m\n'
+    """
+    if text.isprintable():
+        return text
+    return "".join("\ufffd" if category(c) == "Cc" and c not in "\n\t" else c for c in text)
 
 
 def _words(tokens: Sequence[str]) -> Iterator[tuple[str, bool]]:

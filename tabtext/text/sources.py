@@ -29,9 +29,18 @@ from tabtext.text.files import (
     decoded,
     lines_of,
     parse_json_lines,
+    require_distinct_columns,
     text_files_in,
+    warn_of_files_left_aside,
 )
-from tabtext.text.reading import is_missing, is_text, read_texts, refuse_single_text
+from tabtext.text.reading import (
+    is_missing,
+    is_text,
+    read_texts,
+    refuse_single_text,
+    warn_of_columns_left_out,
+    warn_of_several,
+)
 
 __all__ = ["Shard", "TextSource"]
 
@@ -141,6 +150,8 @@ class TextSource:
         self._chosen = self._columns
         for part, done in self._read():
             texts = read_texts(part, columns=self._chosen, errors=self._errors)
+            if self._chosen is None:
+                warn_of_several(texts.column_names)
             self._chosen = texts.column_names  # those of the first part hold for all
             for piece in _cut(texts, n_bytes):
                 yield piece, done
@@ -176,6 +187,7 @@ def _files_of(data: Any) -> list[Path]:
     if path.is_dir():
         entries = sorted(p for p in path.iterdir() if not p.name.startswith("."))
         tables = [p for p in entries if p.is_file() and p.suffix.lower() in _TABLES]
+        warn_of_files_left_aside(path, tables or text_files_in(path)[0])
         return tables or [path]
     if path.suffix.lower() not in SUFFIXES:
         raise FileFormatError(f"{path}: texts are read from {', '.join(SUFFIXES)} files or folders")
@@ -311,8 +323,12 @@ def _blocks(path: Path, errors: Undecodable) -> Iterator[tuple[pa.Buffer, float]
 
 def _chosen(schema: pa.Schema, columns: Columns, path: Path) -> list[str]:
     """The columns to read: those asked for, or all that hold strings."""
+    require_distinct_columns(schema.names, path)
     if columns is None:
-        return [field.name for field in schema if is_text(field.type)] or list(schema.names)
+        names = [field.name for field in schema if is_text(field.type)]
+        if names:
+            warn_of_columns_left_out([name for name in schema.names if name not in names])
+        return names or list(schema.names)
     for name in columns:
         if name not in schema.names:
             raise UnknownColumnError(

@@ -80,8 +80,9 @@ class SubwordTokenizer:
             raise ParameterError(f"model={self.model!r} is not one of bpe, unigram")
         if self.vocabulary_size < _N_BYTES:
             raise ParameterError(
-                f"vocabulary_size must be at least {_N_BYTES}, one piece for each byte, however: "
-                f"{self.vocabulary_size=}"
+                f"a sub-word tokenizer needs {_N_BYTES} pieces at least, one for each byte, "
+                f"however: it may have {self.vocabulary_size}. Raise max_vocabulary (of a "
+                "SubwordTokenizer: vocabulary_size)"
             )
 
     @property

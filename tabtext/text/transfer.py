@@ -115,9 +115,11 @@ def transferred_network(
     new_tokens: Sequence[str],
     *,
     options: EncoderOptions | None = None,
-    cutoffs: Sequence[int] | None = None,
 ) -> tuple[LanguageModelNetwork, VocabularyTransfer]:
     """Return a network like another one, with its knowledge, for another vocabulary.
+
+    The clusters of an adaptive softmax are as many as before, keep their vectors, and begin at the
+    same shares of the vocabulary.
 
     Parameters
     ----------
@@ -127,14 +129,11 @@ def transferred_network(
         The vocabularies, in the order of their ids.
     options : EncoderOptions, optional
         The encoder's; default: the network's. Of the same shape, with other dropouts perhaps.
-    cutoffs : sequence of int, optional
-        Where the clusters of an adaptive softmax begin in the new vocabulary; they are as many as
-        before, and keep their vectors. Default: at the same shares of the vocabulary.
 
     Raises
     ------
     ArtifactError, ParameterError
-        As ``transfer_vocabulary`` does, or if options or cutoffs are of another shape.
+        As ``transfer_vocabulary`` does, or if the options are of another shape.
 
     Examples
     --------
@@ -147,7 +146,8 @@ def transferred_network(
     2
     """
     transfer = transfer_vocabulary(network.state_dict(), old_tokens, new_tokens)
-    if cutoffs is None and isinstance(network.decoder, AdaptiveSoftmax):
+    cutoffs = None
+    if isinstance(network.decoder, AdaptiveSoftmax):
         cutoffs = _at_the_same_shares(network.decoder.cutoffs, len(old_tokens), len(new_tokens))
     with torch.random.fork_rng(devices=[]):  # nothing of what it begins with is kept
         other = LanguageModelNetwork(
@@ -160,7 +160,7 @@ def transferred_network(
         if tensor.shape != transfer.state[name].shape:
             raise ParameterError(
                 f"{name!r} would have the shape {tuple(tensor.shape)}, and what was learned "
-                f"{tuple(transfer.state[name].shape)}; give options and cutoffs of the same shape"
+                f"{tuple(transfer.state[name].shape)}; give options of the same shape"
             )
     other.load_state_dict(transfer.state)
     return other.to(network.encoder.embedding.weight.device), transfer

@@ -1,5 +1,6 @@
 """Which tokens a model knows: counts that add up, and the vocabulary that is built from them."""
 
+import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +13,15 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from tabtext.errors import ArtifactError, DataError, ParameterError
+from tabtext.errors import ArtifactError, DataError, ParameterError, TabTextWarning
 from tabtext.text.special_tokens import SPECIAL_TOKENS, UNKNOWN_ID
 from tabtext.text.storage import read_json, write_json
 from tabtext.text.tokenization import TokenizedTexts
 
-__all__ = ["TokenCounts", "Vocabulary"]
+__all__ = ["TokenCounts", "Vocabulary", "check_coverage"]
 
 _FORMAT_VERSION = 1
+_MUCH_UNKNOWN = 0.5
 
 
 class TokenCounts(Mapping[str, int]):
@@ -172,11 +174,15 @@ class Vocabulary:
         room = max_size - len(SPECIAL_TOKENS) - len(always)
         if room < 0:
             raise ParameterError(
-                f"max_size must be at least {max_size - room}, for the special tokens and those "
-                f"that are required, however: {max_size=}"
+                f"a vocabulary needs room for {max_size - room} tokens at least, the special ones "
+                f"and those that are required, however: the limit is {max_size}. Raise "
+                "max_vocabulary (of a TextPreprocessor: max_size)"
             )
         if min_freq < 1:
-            raise ParameterError(f"min_freq must be at least 1, however: {min_freq=}")
+            raise ParameterError(
+                f"the least frequency of a token is 1 or more, however: {min_freq}. Raise "
+                "min_frequency (of a TextPreprocessor: min_freq)"
+            )
         apart = always.union(SPECIAL_TOKENS)
         frequent = (t for t, count in counts.items() if count >= min_freq and t not in apart)
         ranked = sorted(frequent, key=lambda token: (-counts[token], token))
@@ -281,3 +287,44 @@ class Vocabulary:
     @cached_property
     def _ids(self) -> dict[str, int]:
         return {token: number for number, token in enumerate(self.tokens)}
+
+
+def check_coverage(vocabulary: Vocabulary, *, min_freq: int, marks: Sequence[str] = ()) -> None:
+    """See whether a new vocabulary has words to learn, and how much of its own texts is unknown.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+        What was learned.
+    min_freq : int
+        The least frequency of its words, for the message.
+    marks : sequence of str
+        Tokens that are in it for another reason than that they are words of the texts.
+
+    Raises
+    ------
+    DataError
+        If it has no word. If it lacks most of the occurrences, there is a warning.
+    """
+    apart = len(SPECIAL_TOKENS)
+    n_unknown = int(vocabulary.counts[UNKNOWN_ID])
+    of_marks = sum(int(vocabulary.counts[vocabulary.ids([mark])[0]]) for mark in marks)
+    n_known = int(vocabulary.counts[apart:].sum()) - of_marks
+    n_words = len(vocabulary) - apart - len(marks)
+    remedy = (
+        "Lower min_frequency, raise max_vocabulary (of a TextPreprocessor: min_freq, max_size), or "
+        "give more texts"
+    )
+    if n_unknown and not n_words:
+        raise DataError(
+            f"there is no word to learn: all {n_unknown:,} of the texts occur less than "
+            f"{min_freq:,} times, or there is no room in the vocabulary. {remedy}"
+        )
+    share = n_unknown / max(n_unknown + n_known, 1)
+    if share > _MUCH_UNKNOWN:
+        warnings.warn(
+            f"{share:.0%} of the words are unknown to the vocabulary of these very texts, which "
+            f"has {n_words:,}. {remedy}",
+            TabTextWarning,
+            stacklevel=5,
+        )

@@ -1,6 +1,7 @@
 """``tabtext lm``: prepare, train, fine-tune, evaluate, generate."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 import tabtext
 from tabtext.cli import main
-from tabtext.errors import SaveError
+from tabtext.errors import SaveError, TabTextError
 from tests.cli.conftest import FAST, run, run_well
 
 
@@ -108,13 +109,6 @@ def test_beams_generate_without_drawing(texts: Path) -> None:
     command = ["lm", "generate", texts / "lm", "--length", 5, "--beams", 3, "--seed"]
 
     assert run_well(*command, 1).stdout == run_well(*command, 2).stdout
-
-
-def test_a_model_of_another_kind_is_refused(texts: Path) -> None:
-    for command in (["generate", texts / "model"], ["evaluate", texts / "model", "none.csv"]):
-        done = run("lm", *command)
-
-        assert "holds a TextClassifier, not a LanguageModel" in str(done.exception)
 
 
 def test_an_occupied_destination_is_refused_before_training(texts: Path) -> None:
@@ -267,3 +261,117 @@ def test_options_without_effect_are_refused(
 
     assert says in str(done.exception)
     assert not (tmp_path / "corpus").exists()
+
+
+def test_generated_texts_cannot_steer_the_terminal(texts: Path) -> None:
+    prompt = "red\x1b[31m\x9b\ttext"
+    command = ["lm", "generate", texts / "lm", "--prompt", prompt, "--length", 2]
+
+    assert run_well(*command).stdout.startswith("red\ufffd[31m\ufffd\ttext")
+    assert json.loads(run_well(*command, "--json").stdout)[0].startswith(prompt)
+
+
+def test_texts_that_look_like_numbers_are_judged_as_texts(texts: Path, tmp_path: Path) -> None:
+    (tmp_path / "numbers.csv").write_text("text\n1\n2\n30\n")
+    (tmp_path / "dates.jsonl").write_text('{"text": "2024-01-01"}\n')
+
+    for name in ("numbers.csv", "dates.jsonl"):
+        for command in (("lm", "evaluate"), ("evaluate",)):
+            run_well(*command, texts / "lm", tmp_path / name)
+
+
+def test_what_fine_tuning_is_not_told_is_as_it_was(texts: Path, tmp_path: Path) -> None:
+    run_well(
+        "lm", "train", texts / "reviews.csv", "--out", tmp_path / "lm", *FAST,
+        "--text-column", "text", "--seed", 7, "--device", "cpu", "--dropout-scale", 0.5,
+    )  # fmt: skip
+    command = ("lm", "fine-tune", tmp_path / "lm", texts / "reviews.csv", *FAST)
+
+    run_well(*command, "--out", tmp_path / "same")
+    run_well(*command, "--out", tmp_path / "other", "--seed", 8, "--device", "auto")
+
+    names = ("text_columns", "random_state", "device", "dropout_scale")
+    same, other = (tabtext.load(tmp_path / name).get_params() for name in ("same", "other"))
+    assert [same[name] for name in names] == [("text",), 7, "cpu", 0.5]
+    assert [other[name] for name in names] == [("text",), 8, "auto", 0.5]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("lm", "train", "DATA", "--out", "never"),
+        ("lm", "fine-tune", "lm", "DATA", "--out", "never"),
+        ("lm", "prepare", "DATA", "--out", "never"),
+        ("lm", "evaluate", "lm", "DATA"),
+        ("sentiment", "fit", "DATA", "--target", "label", "--out", "never"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is not a readable CSV file|is not readable"),
+        (b"text,label\n", "no texts|no rows|0 rows|no token|holds null"),
+        (b"text,label\ncaf\xe9,pos\n", r"byte 0xe9 at position 14\. Convert it, .*iconv"),
+    ],
+)
+def test_files_without_a_text_are_refused_before_anything_is_written(
+    texts: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    content: bytes,
+    says: str,
+) -> None:
+    for name in ("lm", "model"):
+        (tmp_path / name).symlink_to(texts / name)
+    (tmp_path / "data.csv").write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+
+    done = run(*("data.csv" if word == "DATA" else word for word in command))
+
+    assert isinstance(done.exception, TabTextError), (done.output, done.exception)
+    assert re.search(says, str(done.exception)), done.exception
+    assert not (tmp_path / "never").exists()
+
+
+def test_no_texts_have_no_predictions(texts: Path, tmp_path: Path) -> None:
+    (tmp_path / "none.csv").write_text("text,label\n")
+
+    done = run_well(
+        "sentiment", "predict", texts / "model", tmp_path / "none.csv", "--out", tmp_path / "p.csv"
+    )
+
+    assert "0 rows" in done.stderr
+    assert (tmp_path / "p.csv").read_text() == '"label"\n'
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (("lm", "generate", "model"), "holds a TextClassifier, not a LanguageModel"),
+        (("lm", "evaluate", "model", "reviews.csv"), "holds a TextClassifier, not a LanguageModel"),
+        (
+            ("lm", "fine-tune", "model", "reviews.csv", "--out", "never"),
+            "holds a TextClassifier, not a LanguageModel",
+        ),
+        (("sentiment", "predict", "lm", "reviews.csv", "--out", "never.csv"), "predicts no target"),
+        (("sentiment", "explain", "lm", "Good."), "holds a LanguageModel; words are explained"),
+        (
+            (
+                *("sentiment", "fit", "reviews.csv", "--target", "label", "--out", "never"),
+                *("--language-model", "model"),
+            ),
+            "holds a TextClassifier, not a LanguageModel",
+        ),
+    ],
+)
+def test_a_model_of_another_kind_is_refused_by_every_command(
+    texts: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], says: str
+) -> None:
+    monkeypatch.chdir(texts)
+
+    done = run(*command)
+
+    assert isinstance(done.exception, TabTextError)
+    assert says in str(done.exception)
+    assert not (texts / "never").exists()

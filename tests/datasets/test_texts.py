@@ -33,6 +33,8 @@ def write_archive(folder: Path) -> None:
         "train/unsup/1_0.txt": "Known from the test.",
         "test/pos/0_10.txt": "Known from the test.",
         "test/neg/0_2.txt": "Dull.<br />Long.",
+        "train/urls_pos.txt": "no review",
+        "train/labeledBow.feat": "no text",
     }
     for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

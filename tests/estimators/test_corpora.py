@@ -13,7 +13,7 @@ import torch
 
 import tabtext
 from tabtext.datasets import load_snippets
-from tabtext.errors import MissingFileError, ParameterError
+from tabtext.errors import MissingFileError, ParameterError, TabTextWarning
 from tabtext.estimators import LanguageModel
 from tabtext.estimators.inputs import split_rows
 from tabtext.estimators.text_batches.stream import StreamBatches
@@ -247,7 +247,7 @@ def test_subwords_of_another_kind_are_refused(tmp_path: Path) -> None:
 
 
 def test_another_vocabulary_is_refused(model: LanguageModel, tmp_path: Path) -> None:
-    other = prepare(tmp_path, VALID)
+    other = prepare(tmp_path, VALID, min_freq=2)
 
     for judge in (model.perplexity, model.evaluate):
         with pytest.raises(ParameterError, match=r"another vocabulary .*preprocessor=model\."):
@@ -311,7 +311,9 @@ def test_a_folder_of_texts_is_no_corpus(tmp_path: Path) -> None:
     for number, text in enumerate(TRAIN[:50]):
         (tmp_path / f"{number}.txt").write_text(text)
 
-    assert LanguageModel(**TINY).fit(tmp_path).card_["rows"]["given"] == 50
+    with pytest.warns(TabTextWarning, match="2 files below"):
+        model = LanguageModel(min_frequency=1, **TINY).fit(tmp_path)
+    assert model.card_["rows"]["given"] == 50
 
 
 def test_a_run_on_another_corpus_is_not_resumed(corpus: Corpus, tmp_path: Path) -> None:

@@ -136,3 +136,22 @@ def test_several_columns_are_given_by_name(movies: pd.DataFrame) -> None:
 def test_what_is_no_text_is_refused(classifier: TextClassifier) -> None:
     with pytest.raises(ColumnTypeError):
         classifier.explain({"text": 3})
+
+
+@pytest.mark.parametrize("method", ["gradient", "occlusion"])
+def test_many_classes_take_one_pass_over_each_direction(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[object] = []
+
+    def counted(*arguments: object, **more: object) -> object:
+        passes.append(arguments)
+        return token_contributions(*arguments, **more)
+
+    monkeypatch.setattr("tabtext.estimators.explanation.token_contributions", counted)
+    many = ClassificationTarget("label", tuple(f"class {number}" for number in range(20)))
+    networks = {"forward": network(20), "backward": network(20, seed=1)}
+
+    contributions_to(3, networks, DOCUMENT, many, method)
+
+    assert len(passes) == 2

@@ -349,3 +349,20 @@ def test_an_unfitted_language_model_is_refused(movies: pd.DataFrame) -> None:
 
     with pytest.raises(NotFittedError):
         TextClassifier(language_model=LanguageModel()).fit(movies["text"], movies["label"])
+
+
+def test_texts_of_unsup_are_no_third_class(tmp_path: Path) -> None:
+    for label in ("pos", "neg", "unsup"):
+        (tmp_path / label).mkdir()
+        for number in range(20):
+            text = f"a {label} film number {number}"
+            (tmp_path / label / f"{number}.txt").write_text(text)
+
+    with pytest.warns(TabTextWarning, match=r"20 texts in .*unsup have no label"):
+        model = TextClassifier(min_frequency=1, **{**TINY, "epochs": 1}).fit(
+            tmp_path, target="label"
+        )
+
+    assert model.classes_.tolist() == ["neg", "pos"]
+    assert model.card_["rows"]["given"] == 60
+    assert model.card_["rows"]["target_missing"] == 20

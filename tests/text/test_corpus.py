@@ -137,7 +137,7 @@ def test_the_manifest_names_files_and_rules(tmp_path: Path) -> None:
 
 def test_columns_and_gaps_are_those_of_the_whole(tmp_path: Path) -> None:
     batches = [{"a": ["x y", None], "b": ["z", "z"]}, {"a": [None, "x"], "b": ["", "y z"]}]
-    given = preprocessor(tokenizer=WORDS, min_freq=1)
+    given = preprocessor(tokenizer=WORDS, min_freq=1, columns=["a", "b"])
 
     with pytest.warns(TabTextWarning, match=r"missing texts count as empty: 2 in 'a' \(of 4 rows"):
         corpus = prepare(tmp_path, batches, preprocessor=given, shard_bytes=1)

@@ -12,6 +12,7 @@ from tabtext.estimators.text_batches.stream import StreamBatches
 from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
 from tabtext.text.perplexity import padded_documents
+from tabtext.text.special_tokens import SPECIAL_TOKENS
 
 LISTS = st.lists(st.lists(st.integers(0, 9), max_size=6), max_size=6)
 
@@ -29,8 +30,8 @@ def test_a_view_is_read_as_a_copy_would_be(
 
     assert (len(view), view.n_tokens) == (len(copy), copy.n_tokens)
     assert view.lengths.tolist() == copy.lengths.tolist()
-    for token in range(10):
-        assert view.share_of(token) == (copy.ids == token).sum() / max(copy.n_tokens, 1)
+    n_unknown, n_known = (copy.ids == 0).sum(), (copy.ids >= len(SPECIAL_TOKENS)).sum()
+    assert view.unknown_share() == n_unknown / max(n_unknown + n_known, 1)
     for mine, its in zip(
         padded_documents(view, tokens_at_once=8),
         padded_documents(copy, tokens_at_once=8),
@@ -83,13 +84,13 @@ def test_the_type_of_the_rows_is_no_matter(kind: type) -> None:
 def test_no_token_is_copied(tmp_path: Path) -> None:
     Documents(np.full(1_000_000, 9, np.int32), np.arange(0, 1_000_001, 10_000)).save(tmp_path)
     documents = Documents.load(tmp_path)
-    DocumentView(documents).share_of(9)  # compiles
+    DocumentView(documents).unknown_share()  # compiles
 
     tracemalloc.start()
     view = DocumentView(documents, np.arange(100)).reversed()
     batches = StreamBatches(view, batch_size=64)
     next(batches.walk(0, seed=0))
-    assert view.share_of(9) == 1.0
+    assert view.unknown_share() == 0.0
     assert batches.fingerprint() != DocumentView(documents).fingerprint()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

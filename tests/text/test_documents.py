@@ -58,13 +58,6 @@ def test_turning_round_twice_changes_nothing(lists: list[list[int]]) -> None:
     assert as_lists(documents.reversed()) == [[2, *document[::-1], 3] for document in lists]
 
 
-def test_parts_are_laid_end_to_end() -> None:
-    parts = [Documents.of([[2, 3]]), Documents.of([]), Documents.of([[2, 9, 3], []])]
-
-    assert as_lists(Documents.concatenate(parts)) == [[2, 3], [2, 9, 3], []]
-    assert as_lists(Documents.concatenate([])) == []
-
-
 def test_fingerprints_tell_documents_apart() -> None:
     fingerprints = {
         Documents.of(lists).fingerprint()
@@ -98,16 +91,15 @@ def test_arrays_that_are_no_documents_are_refused(
 
 
 @pytest.mark.parametrize("lists", [[], [[]], [[2, 3], [], [2, 9, 3]]])
-@pytest.mark.parametrize("in_memory", [True, False])
-def test_saved_documents_come_back(tmp_path: Path, lists: list[list[int]], in_memory: bool) -> None:
+def test_saved_documents_come_back(tmp_path: Path, lists: list[list[int]]) -> None:
     documents = Documents.of(lists)
     documents.save(tmp_path / "documents")
 
-    loaded = Documents.load(tmp_path / "documents", in_memory=in_memory)
+    loaded = Documents.load(tmp_path / "documents")
 
     assert as_lists(loaded) == lists
     assert loaded.fingerprint() == documents.fingerprint()
-    assert isinstance(loaded.ids, np.memmap) is not in_memory
+    assert isinstance(loaded.ids, np.memmap)
 
 
 def test_mapped_documents_are_taken_turned_and_saved_like_others(tmp_path: Path) -> None:

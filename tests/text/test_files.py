@@ -1,5 +1,6 @@
 """Files and folders of texts."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,9 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabtext.errors import FileFormatError, MissingFileError, ParameterError
+from tabtext.errors import (
+    DataError,
+    FileFormatError,
+    MissingFileError,
+    ParameterError,
+    TabTextWarning,
+)
 from tabtext.tables import write_table
 from tabtext.text.files import lines_of, read_labelled_folder, read_text_file
+from tabtext.text.reading import read_texts
 
 INVALID = b"good\ncaf\xe9 au lait\n"
 SEVERAL_LINES = 'Said "no".\r\nThen, nothing.'
@@ -160,11 +168,43 @@ def test_subfolders_are_labels_and_the_order_is_fixed(tmp_path: Path) -> None:
         },
     )
 
-    assert read_labelled_folder(tmp_path).to_pydict() == {
+    with pytest.warns(TabTextWarning, match=r"2 files below .* are left aside; 3 are read"):
+        table = read_labelled_folder(tmp_path)
+
+    assert table.to_pydict() == {
         "text": ["Z", "A\nsecond line", "B"],
         "label": ["neg", "pos", "pos"],
         "file": ["neg/z.txt", "pos/a.txt", "pos/b.txt"],
     }
+
+
+def test_texts_in_deeper_folders_are_left_aside_with_their_number(tmp_path: Path) -> None:
+    fill(tmp_path, {"pos/a.txt": "A", "neg/b.TXT": "B", "pos/more/c.txt": "C", "x/y/z.txt": "D"})
+    (tmp_path / "x" / "d.txt").write_text("E")
+
+    with pytest.warns(TabTextWarning, match=r"2 files below .* are left aside; 3 are read"):
+        table = read_labelled_folder(tmp_path)
+
+    assert table["text"].to_pylist() == ["B", "A", "E"]
+
+
+def test_unsup_is_no_class(tmp_path: Path) -> None:
+    fill(tmp_path, {"pos/a.txt": "A", "neg/b.txt": "B", "unsup/c.txt": "C", "unsup/d.txt": "D"})
+
+    table = read_labelled_folder(tmp_path)
+
+    assert table["text"].to_pylist() == ["B", "A", "C", "D"]
+    assert table["label"].to_pylist() == ["neg", "pos", None, None]
+
+
+@pytest.mark.parametrize("read", [read_text_file, read_texts])
+def test_two_columns_of_one_name_are_refused(
+    tmp_path: Path, read: Callable[[Path], object]
+) -> None:
+    (tmp_path / "dup.csv").write_text("text,stars,text\ngood,5,bad\n")
+
+    with pytest.raises(DataError, match=r"dup\.csv has 2 columns called 'text'; rename"):
+        read(tmp_path / "dup.csv")
 
 
 def test_a_plain_folder_has_no_labels(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_tokens_are_drawn_as_often_as_the_model_says(temperature: float) -> None
         network,
         PROMPT,
         n_tokens=1,
-        n_continuations=n_texts,
+        n_texts=n_texts,
         temperature=temperature,
         generator=seeded_generator(),
     )
@@ -88,7 +88,7 @@ def test_tokens_are_drawn_as_often_as_the_model_says(temperature: float) -> None
 def test_a_drawn_text_is_as_likely_as_reading_it_anew_says(softmax: SoftmaxKind) -> None:
     network = new_network(softmax=softmax)
 
-    texts = sample(network, PROMPT, n_tokens=12, n_continuations=20, generator=seeded_generator())
+    texts = sample(network, PROMPT, n_tokens=12, n_texts=20, generator=seeded_generator())
 
     assert len({text.ids for text in texts}) > 10
     assert any(text.finished for text in texts)
@@ -101,23 +101,21 @@ def test_what_nobody_writes_is_never_drawn() -> None:
     for favoured in (UNKNOWN_ID, PADDING_ID):
         network = new_network(favoured=favoured)
 
-        texts = sample(
-            network, PROMPT, n_tokens=30, n_continuations=50, generator=seeded_generator()
-        )
+        texts = sample(network, PROMPT, n_tokens=30, n_texts=50, generator=seeded_generator())
 
         assert not NEVER & {token for text in texts for token in text.ids}
 
 
 @pytest.mark.parametrize("end", [END_ID, BEGIN_ID])
 def test_a_text_ends_with_its_end_and_where_another_begins(end: int) -> None:
-    texts = sample(new_network(favoured=end), PROMPT, n_tokens=30, n_continuations=3)
+    texts = sample(new_network(favoured=end), PROMPT, n_tokens=30, n_texts=3)
 
     assert [text.ids for text in texts] == [(), (), ()]
     assert all(text.finished for text in texts)
 
 
 def test_a_text_that_does_not_end_has_as_many_tokens_as_it_may() -> None:
-    texts = sample(new_network(favoured=11), PROMPT, n_tokens=7, n_continuations=2)
+    texts = sample(new_network(favoured=11), PROMPT, n_tokens=7, n_texts=2)
 
     assert [text.ids for text in texts] == [(11,) * 7] * 2
     assert not any(text.finished for text in texts)
@@ -127,9 +125,7 @@ def test_the_same_generator_state_gives_the_same_texts() -> None:
     network = new_network()
 
     def texts(seed: int) -> list[Continuation]:
-        return sample(
-            network, PROMPT, n_tokens=9, n_continuations=5, generator=seeded_generator(seed)
-        )
+        return sample(network, PROMPT, n_tokens=9, n_texts=5, generator=seeded_generator(seed))
 
     assert texts(3) == texts(3)
     assert texts(3) != texts(4)
@@ -157,9 +153,7 @@ def test_only_the_likeliest_k_tokens_are_drawn() -> None:
     network = new_network()
     likeliest = scores_after(network, PROMPT).topk(3).indices.tolist()
 
-    texts = sample(
-        network, PROMPT, n_tokens=1, n_continuations=500, top_k=3, generator=seeded_generator()
-    )
+    texts = sample(network, PROMPT, n_tokens=1, n_texts=500, top_k=3, generator=seeded_generator())
 
     assert {END_ID if text.finished else text.ids[0] for text in texts} == set(likeliest)
 
@@ -183,7 +177,7 @@ def test_only_the_smallest_set_of_so_much_probability_is_drawn(
         network,
         PROMPT,
         n_tokens=1,
-        n_continuations=20_000,
+        n_texts=20_000,
         top_p=top_p,
         generator=seeded_generator(),
     )
@@ -200,6 +194,25 @@ def test_cold_texts_and_the_likeliest_token_alone_are_the_same() -> None:
     one_beam = beam_search(network, PROMPT, n_tokens=8, n_beams=1, no_repeat=None)
 
     assert cold[0].ids == first[0].ids == smallest_nucleus[0].ids == one_beam[0].ids
+
+
+@pytest.mark.parametrize("temperature", [1e-300, 1e-40, 1e300])
+def test_the_coldest_and_the_hottest_texts_have_tokens_of_the_vocabulary(
+    temperature: float,
+) -> None:
+    texts = sample(
+        new_network(),
+        PROMPT,
+        n_tokens=20,
+        n_texts=5,
+        temperature=temperature,
+        top_k=5,
+        top_p=0.9,
+        generator=seeded_generator(),
+    )
+
+    assert all(0 <= token < VOCABULARY for text in texts for token in text.ids)
+    assert (len({text.ids for text in texts}) == 1) == (temperature < 1)
 
 
 def test_without_a_prompt_a_document_begins() -> None:
@@ -240,21 +253,15 @@ def test_the_network_comes_back_in_its_mode_and_without_gradients() -> None:
 @pytest.mark.parametrize("length", [1, 2, 3])
 def test_no_sequence_of_tokens_comes_twice(length: int) -> None:
     network = new_network(favoured=11)
-    arguments: dict[str, Any] = {"n_tokens": 40, "no_repeat": length}
 
-    texts = [
-        *sample(network, PROMPT, n_continuations=10, generator=seeded_generator(), **arguments),
-        *beam_search(network, PROMPT, **arguments),
-    ]
-
-    for text in texts:
+    for text in beam_search(network, PROMPT, n_tokens=40, n_texts=5, no_repeat=length):
         ids = [*PROMPT, *text.ids]
         sequences = [tuple(ids[at : at + length]) for at in range(len(ids) - length + 1)]
         assert len(set(sequences)) == len(sequences)
 
 
 def test_a_text_in_which_every_word_would_be_a_repetition_ends() -> None:
-    (text,) = sample(new_network(), PROMPT, n_tokens=40, no_repeat=1)
+    (text,) = beam_search(new_network(), PROMPT, n_tokens=40, no_repeat=1)
 
     assert text.finished
     assert len(text.ids) <= VOCABULARY - len(NEVER | set(PROMPT))
@@ -282,23 +289,14 @@ def all_texts(network: LanguageModelNetwork, n_tokens: int) -> list[tuple[float,
     return found
 
 
-@pytest.mark.parametrize("length_power", [0.0, 0.6, 1.0])
-def test_beams_enough_for_all_texts_find_the_best_ones(length_power: float) -> None:
+def test_beams_enough_for_all_texts_find_the_best_ones() -> None:
     network = new_network(std=1.2)
 
-    found = beam_search(
-        network,
-        PROMPT,
-        n_tokens=2,
-        n_beams=200,
-        n_continuations=10,
-        length_power=length_power,
-        no_repeat=None,
-    )
+    found = beam_search(network, PROMPT, n_tokens=2, n_beams=200, n_texts=10, no_repeat=None)
 
     def rank(entry: tuple[float, Continuation]) -> float:
         total, text = entry
-        return total / (len(text.ids) + text.finished) ** length_power
+        return total / (len(text.ids) + text.finished)
 
     expected = sorted(all_texts(network, 2), key=rank, reverse=True)[:10]
     assert [text.ids for text in found] == [text.ids for _, text in expected]
@@ -310,28 +308,18 @@ def test_beams_enough_for_all_texts_find_the_best_ones(length_power: float) -> N
 def test_more_beams_find_nothing_worse() -> None:
     network = new_network(std=1.0)
 
-    best = [
-        beam_search(network, PROMPT, n_tokens=6, n_beams=n_beams, length_power=0.0, no_repeat=None)[
-            0
-        ].log_probability
-        for n_beams in (1, 4, 64)
-    ]
+    def mean_log_probability(n_beams: int) -> float:
+        best, *_ = beam_search(network, PROMPT, n_tokens=6, n_beams=n_beams, no_repeat=None)
+        return best.log_probability / (len(best.ids) + best.finished)
+
+    best = [mean_log_probability(n_beams) for n_beams in (1, 4, 64)]
 
     assert best[0] <= best[1] + 1e-6
     assert best[1] <= best[2] + 1e-6
 
 
-def test_without_a_length_power_short_texts_win() -> None:
-    network = new_network()
-
-    def length(power: float) -> int:
-        return len(beam_search(network, PROMPT, n_tokens=12, length_power=power)[0].ids)
-
-    assert length(0.0) < length(1.0)
-
-
 def test_texts_come_best_first_and_none_twice() -> None:
-    texts = beam_search(new_network(), PROMPT, n_tokens=6, n_beams=8, n_continuations=8)
+    texts = beam_search(new_network(), PROMPT, n_tokens=6, n_beams=8, n_texts=8)
 
     ranks = [t.log_probability / (len(t.ids) + t.finished) for t in texts]
     assert len({(text.ids, text.finished) for text in texts}) == 8
@@ -354,14 +342,18 @@ def test_the_search_takes_no_chances() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"n_tokens": 0}, "n_tokens=0 must be at least 1"),
-        ({"n_continuations": 0}, "n_continuations=0 must be at least 1"),
-        ({"top_k": 0}, "top_k=0 must be at least 1"),
-        ({"no_repeat": 0}, "no_repeat=0 must be at least 1"),
+        ({"n_tokens": 0}, "n_tokens=0 must be a whole number of at least 1"),
+        ({"n_texts": 0}, "n_texts=0 must be a whole number"),
+        ({"top_k": 0}, "top_k=0 must be a whole number"),
+        ({"top_k": 2.5}, "top_k=2.5 must be a whole number"),
+        ({"n_tokens": "5"}, "n_tokens='5' must be a whole number"),
+        ({"n_texts": None}, "n_texts=None must be a whole number"),
+        ({"temperature": math.inf}, r"temperature=inf.*above 0"),
+        ({"temperature": "hot"}, r"temperature='hot'.*above 0"),
         ({"temperature": 0.0}, r"temperature=0.0.*above 0"),
         ({"temperature": math.nan}, r"temperature=nan.*above 0"),
-        ({"top_p": 0.0}, r"top_p=0.0.*in \(0, 1\]"),
-        ({"top_p": 1.5}, r"top_p=1.5.*in \(0, 1\]"),
+        ({"top_p": 0.0}, r"top_p=0.0.*above 0 and at most 1"),
+        ({"top_p": 1.5}, r"top_p=1.5.*above 0 and at most 1"),
     ],
 )
 def test_samples_outside_of_their_bounds_are_refused(wrong: dict[str, Any], message: str) -> None:
@@ -371,7 +363,7 @@ def test_samples_outside_of_their_bounds_are_refused(wrong: dict[str, Any], mess
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"n_beams": 0}, {"n_beams": 2, "n_continuations": 3}, {"length_power": -1.0}],
+    [{"n_beams": 0}, {"n_beams": 2, "n_texts": 3}, {"no_repeat": 0}],
 )
 def test_searches_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ParameterError):

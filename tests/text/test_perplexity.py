@@ -150,22 +150,6 @@ def test_scoring_neither_changes_the_network_nor_draws_random_numbers() -> None:
         assert torch.equal(tensor, before[name])
 
 
-def test_progress_counts_tokens_up_to_all_of_them() -> None:
-    told: list[tuple[int, int]] = []
-
-    scores = score_documents(
-        new_network(),
-        some_documents(),
-        tokens_at_once=100,
-        progress=lambda done, of: told.append((done, of)),
-    )
-
-    assert len(told) > 2
-    assert told == sorted(told)
-    assert {of for _, of in told} == {scores.n_tokens}
-    assert told[-1][0] == scores.n_tokens
-
-
 def test_a_uniform_guess_has_the_perplexity_of_the_vocabulary() -> None:
     scores = Scores(np.full(3, 5 * math.log(7.0)), np.full(3, 5))
 

@@ -137,8 +137,8 @@ def test_counts_of_parts_give_the_vocabulary_of_the_whole(
     first: list[str | None], second: list[str | None]
 ) -> None:
     tokenizer = SpacesTokenizer()
-    texts = [*first, *second, "a b"]
-    parts = [first, second, ["a b"]]
+    texts = [*first, *second, "a b a b"]
+    parts = [first, second, ["a b a b"]]
     missing = {"text": texts.count(None)}
 
     with warnings.catch_warnings():
@@ -342,7 +342,10 @@ def test_what_is_no_text_is_refused(data: Any, error: type[Exception], message: 
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
-    [({"max_size": 5}, "max_size must be at least 9"), ({"min_freq": 0}, "min_freq must be")],
+    [
+        ({"max_size": 5}, "needs room for 9 tokens"),
+        ({"min_freq": 0}, "least frequency of a token is 1"),
+    ],
 )
 def test_wrong_limits_are_refused(parameters: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
@@ -507,3 +510,24 @@ def test_arrow_columns_are_taken_as_they_are() -> None:
     documents = fitted.fit_transform(pa.chunked_array([["a b"], ["c"]], pa.large_string()))
 
     assert tokens_of(fitted, documents) == ["xxbos a b xxeos", "xxbos c xxeos"]
+
+
+# -- coverage --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", [["text"], ["title", "text"]])
+def test_a_vocabulary_without_a_word_is_refused(columns: list[str]) -> None:
+    texts = {name: ["a good film", "another one"] for name in columns}
+
+    with pytest.raises(DataError, match=r"no word to learn: all .* Lower min_frequency"):
+        TextPreprocessor(min_freq=50).fit(texts)
+    with pytest.raises(DataError, match=r"no room in the vocabulary.*raise max_vocabulary"):
+        TextPreprocessor(min_freq=1, max_size=9 + 2 * (len(columns) > 1)).fit(texts)
+
+
+def test_words_that_are_mostly_unknown_are_said() -> None:
+    texts = ["the same", "the other", "the third", "the fourth thing"]
+
+    with pytest.warns(TabTextWarning, match="56% of the words are unknown .* which has 1"):
+        TextPreprocessor(min_freq=3).fit(texts)
+    TextPreprocessor(min_freq=1).fit(texts)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tabtext.errors import (
     ColumnTypeError,
+    DataError,
     FileFormatError,
     MissingFileError,
     TabTextWarning,
@@ -24,6 +25,8 @@ from tabtext.errors import (
 from tabtext.tables import write_table
 from tabtext.text import sources
 from tabtext.text.sources import TextSource
+
+pytestmark = pytest.mark.filterwarnings("ignore:columns that hold no text are left out")
 
 TEXTS = [f"text {number}: {'é👍, ' * (number % 7)}" for number in range(500)]
 
@@ -157,6 +160,40 @@ def test_several_columns_are_read_side_by_side(tmp_path: Path) -> None:
 @pytest.mark.parametrize("write", [write_csv, write_parquet, write_jsonl])
 def test_columns_of_strings_are_found(tmp_path: Path, write: Callable[[Path], Path]) -> None:
     assert all_of(TextSource(write(tmp_path))) == TEXTS
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
+def test_columns_that_nobody_chose_are_said(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"d{suffix}"
+    frame = pd.DataFrame({"text": ["a"], "label": ["b"], "n": [1]})
+    if suffix == ".csv":
+        frame.to_csv(path, index=False)
+    elif suffix == ".parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_json(path, orient="records", lines=True)
+
+    with pytest.warns(TabTextWarning) as said:
+        assert all_of(TextSource([path, path])) == [{"text": "a", "label": "b"}] * 2
+
+    left_out, read = (str(warning.message) for warning in said)
+    assert left_out.startswith("columns that hold no text are left out: 'n'")
+    assert read.startswith("2 columns of text are read: 'text', 'label'")
+
+
+def test_files_beside_tables_are_left_aside_with_their_number(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\ngood\n")
+    (tmp_path / "b.txt").write_text("bad\n")
+
+    with pytest.warns(TabTextWarning, match="1 files below .* are left aside; 1 are read"):
+        assert all_of(TextSource(tmp_path)) == ["good"]
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "dup.csv").write_text("text,text\ngood,bad\n")
+
+    with pytest.raises(DataError, match=r"dup\.csv has 2 columns called 'text'"):
+        all_of(TextSource(tmp_path / "dup.csv"))
 
 
 def test_batches_that_hold_more_than_texts_are_warned_of() -> None:

@@ -159,7 +159,7 @@ def test_an_untrained_tokenizer_says_what_to_do() -> None:
     ("parameters", "message"),
     [
         ({"model": "wordpiece"}, "model='wordpiece' is not one of bpe, unigram"),
-        ({"vocabulary_size": 255}, "vocabulary_size must be at least 256"),
+        ({"vocabulary_size": 255}, "needs 256 pieces"),
     ],
 )
 def test_wrong_parameters_are_refused(parameters: dict[str, Any], message: str) -> None:

@@ -126,9 +126,9 @@ def test_tokens_that_are_given_are_all_in() -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"max_size": 8}, "max_size must be at least 9"),
-        ({"max_size": 9, "required": ["1"]}, "max_size must be at least 10"),
-        ({"min_freq": 0}, "min_freq must be at least 1"),
+        ({"max_size": 8}, "needs room for 9 tokens"),
+        ({"max_size": 9, "required": ["1"]}, "needs room for 10 tokens"),
+        ({"min_freq": 0}, "least frequency of a token is 1"),
     ],
 )
 def test_limits_that_cannot_be_kept_are_refused(parameters: dict[str, Any], message: str) -> None:

@@ -10,16 +10,18 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from tabtext.text.special_tokens import BEGIN_ID, END_ID
+from tabtext.text.special_tokens import BEGIN_ID, END_ID, SPECIAL_TOKENS, UNKNOWN_ID
 
 __all__ = [
     "count_codes",
-    "count_id",
+    "count_words",
     "gather_documents",
     "reverse_documents",
     "turned_part",
     "write_ids",
 ]
+
+N_SPECIAL = len(SPECIAL_TOKENS)
 
 Integers = npt.NDArray[np.integer[Any]]
 
@@ -105,15 +107,18 @@ def count_codes(codes: Integers, counts: Integers) -> None:
 
 
 @njit(nogil=True, cache=True)
-def count_id(ids: Integers, begins: Integers, lengths: Integers, wanted: int) -> int:
-    """Return how often an id occurs in some documents.
+def count_words(ids: Integers, begins: Integers, lengths: Integers) -> tuple[int, int]:
+    """Return how many words there are in some documents, and how many of them are unknown.
 
-    In plain Python::
+    All tokens but the marks are words. In plain Python::
 
-        sum(list(ids[b : b + n]).count(wanted) for b, n in zip(begins, lengths))
+        ids = [i for b, n in zip(begins, lengths) for i in ids[b : b + n]]
+        n_unknown = ids.count(UNKNOWN_ID)
+        return sum(i >= N_SPECIAL for i in ids) + n_unknown, n_unknown
     """
-    found = 0
+    n_known = n_unknown = 0
     for row in range(len(begins)):
         for place in range(begins[row], begins[row] + lengths[row]):
-            found += ids[place] == wanted
-    return found
+            n_unknown += ids[place] == UNKNOWN_ID
+            n_known += ids[place] >= N_SPECIAL
+    return n_known + n_unknown, n_unknown

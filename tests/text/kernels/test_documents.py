@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from tabtext.text.kernels.documents import (
     count_codes,
-    count_id,
+    count_words,
     gather_documents,
     reverse_documents,
     write_ids,
 )
-from tabtext.text.special_tokens import BEGIN_ID, END_ID
+from tabtext.text.special_tokens import BEGIN_ID, END_ID, SPECIAL_TOKENS, UNKNOWN_ID
 
 documents_of_ids = st.lists(st.lists(st.integers(0, 6), max_size=6), max_size=6)
 
@@ -77,12 +77,17 @@ def test_counting(codes: list[int]) -> None:
     assert counts.tolist() == [1 + codes.count(number) for number in range(10)]
 
 
-@given(documents=documents_of_ids, wanted=st.integers(0, 6), every=st.integers(1, 3))
-def test_an_id_is_counted_in_the_chosen_documents(
-    documents: list[list[int]], wanted: int, every: int
+@given(
+    documents=st.lists(st.lists(st.integers(0, 12), max_size=8), min_size=1, max_size=6),
+    every=st.integers(1, 3),
+)
+def test_words_are_counted_in_the_chosen_documents_and_marks_are_not(
+    documents: list[list[int]], every: int
 ) -> None:
     ids, offsets = flat(documents)
 
-    found = count_id(ids, offsets[:-1][::every], np.diff(offsets)[::every], wanted)
+    found = count_words(ids, offsets[:-1][::every], np.diff(offsets)[::every])
 
-    assert found == sum(document.count(wanted) for document in documents[::every])
+    words = [number for document in documents[::every] for number in document]
+    words = [number for number in words if number == UNKNOWN_ID or number >= len(SPECIAL_TOKENS)]
+    assert found == (len(words), words.count(UNKNOWN_ID))
