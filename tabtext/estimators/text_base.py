@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from tabtext.errors import DataError, ParameterError
+from tabtext.errors import ParameterError
 from tabtext.estimators.card import recipe, training_card
 from tabtext.estimators.checkpoints import checkpoints_for
 from tabtext.estimators.classifier_training import (
@@ -27,6 +27,7 @@ from tabtext.estimators.language_model import LanguageModel
 from tabtext.estimators.samples import PreparedRows
 from tabtext.estimators.supervised import SupervisedEstimator
 from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
+from tabtext.estimators.text_columns import chosen_columns, under_the_asked_name
 from tabtext.estimators.text_inputs import as_text_table, columns_of_fit, tokens_of_row
 from tabtext.estimators.text_parameters import DIRECTIONS, TextParameters
 from tabtext.text.classifier import HeadNorm, TextClassifierNetwork
@@ -113,12 +114,18 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             )
 
     def _as_input(self, data: Any) -> Any:
-        return as_text_table(data)
+        table = as_text_table(data)
+        is_new = table is not data  # of what was no table before, and so had no names
+        return under_the_asked_name(table, self.text_columns) if is_new else table
 
     def _learn_features(self, sample: Sample) -> Documents:
         origin = self._language_model()
-        known = [*sample.targets, *([sample.weight_column] if sample.weight_column else [])]
-        columns = self._chosen_columns(sample.table, known)
+        columns = chosen_columns(
+            sample.table,
+            self.text_columns,
+            targets=sample.targets,
+            weight_column=sample.weight_column,
+        )
         self.feature_names_in_ = np.asarray(columns, dtype=object)
         table = sample.table.select(columns)
         if origin is None:
@@ -137,22 +144,6 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
     def _text_table(self, data: Any) -> pa.Table:
         """The columns of the fit, in their order."""
         return columns_of_fit(data, self.feature_names_in_.tolist())
-
-    def _chosen_columns(self, table: pa.Table, known: Sequence[str]) -> list[str]:
-        """The columns that are read: those that were named, or all texts that are no target."""
-        if self.text_columns is not None:
-            return list(self.text_columns)
-        texts = [
-            name
-            for name, kind in zip(table.column_names, table.schema.types, strict=True)
-            if name not in known and _holds_text(kind)
-        ]
-        if not texts:
-            raise DataError(
-                f"none of the columns {', '.join(table.column_names)} holds text to read; name it "
-                "with text_columns=[...]"
-            )
-        return texts
 
     def _language_model(self) -> LanguageModel | None:
         """The fitted language model to start from."""
@@ -357,9 +348,3 @@ def unfreezing_phases(
     )
     last = replace(phases[-1], learning_rate=4 * learning_rate / 2**n_partial)
     return (*phases[:n_partial], last)
-
-
-def _holds_text(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

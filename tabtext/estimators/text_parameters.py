@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from tabtext.errors import ParameterError, did_you_mean
+from tabtext.estimators.text_columns import asked_columns
 from tabtext.estimators.training_parameters import TrainingParameters
 from tabtext.text.encoder.awd_lstm import EncoderOptions
 from tabtext.text.preprocessing import TextPreprocessor
@@ -38,9 +39,8 @@ class TextParameters(TrainingParameters):
 
     Parameters
     ----------
-    text_columns : sequence of str, optional
-        The columns that are read, where there are several; default: every text column that is no
-        target. Texts of several columns follow each other, each behind ``xxfld`` and its number.
+    text_columns : str or sequence of str, optional
+        The column or columns that are read; default: every text column that is no target. Texts of several columns follow each other, each behind ``xxfld`` and its number.
     language : str
         Code of the language whose spaCy tokenizer cuts the text into words.
     rules : TextRules, optional
@@ -64,7 +64,7 @@ class TextParameters(TrainingParameters):
         their probabilities are averaged.
     """
 
-    text_columns: Sequence[str] | None = None
+    text_columns: str | Sequence[str] | None = None
     language: str = "en"
     rules: TextRules | None = None
     tokens: TokenKind = "words"
@@ -81,6 +81,7 @@ class TextParameters(TrainingParameters):
     def check_parameters(self) -> None:
         """Raise ``ParameterError`` for what no later stage would notice before work begins."""
         super().check_parameters()
+        asked_columns(self.text_columns)
         _check_choice("size", self.size, tuple(SIZES))
         _check_choice("tokens", self.tokens, get_args(TokenKind))
         _check_choice("direction", self.direction, tuple(DIRECTIONS))
