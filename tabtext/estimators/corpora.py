@@ -21,7 +21,13 @@ from tabtext.text.preprocessing import TextPreprocessor
 from tabtext.text.subwords import SubwordTokenizer
 from tabtext.text.tokenization import WordTokenizer
 
-__all__ = ["as_corpus", "corpus_documents", "require_same_settings", "require_same_tokenizer"]
+__all__ = [
+    "as_corpus",
+    "corpus_documents",
+    "require_same_settings",
+    "require_same_tokenizer",
+    "settings_of",
+]
 
 
 def as_corpus(data: Any) -> Corpus | None:
@@ -75,7 +81,7 @@ def require_same_settings(parameters: TextParameters, corpus: Corpus) -> None:
     What has its default value follows the corpus.
     """
     defaults = {field.name: field.default for field in fields(TextParameters)}
-    for name, of_corpus in _settings_of(corpus.preprocessor).items():
+    for name, of_corpus in settings_of(corpus.preprocessor).items():
         value = getattr(parameters, name)
         if value != defaults[name]:
             _require_same(name, value, of_corpus, corpus)
@@ -95,8 +101,16 @@ def require_same_tokenizer(
         _require_same("text_columns", text_columns, corpus.preprocessor.columns_, corpus)
 
 
-def _settings_of(preprocessor: TextPreprocessor) -> dict[str, Any]:
-    """The parameters of an estimator that would learn such a preprocessor."""
+def settings_of(preprocessor: TextPreprocessor) -> dict[str, Any]:
+    """Return the parameters of an estimator that would learn such a preprocessor.
+
+    A parameter without meaning for its tokenizer, such as the language of sub-words, is left out.
+
+    Examples
+    --------
+    >>> settings_of(TextPreprocessor(min_freq=1).fit(["A good film."]))["min_frequency"]
+    1
+    """
     tokenizer = preprocessor.tokenizer_
     settings: dict[str, Any] = {"text_columns": preprocessor.columns_}
     if isinstance(tokenizer, SubwordTokenizer):

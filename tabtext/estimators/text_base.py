@@ -1,17 +1,17 @@
 """What the text estimators share beyond the common road: tokens, encoders, unfreezing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pyarrow as pa
-from sklearn.base import clone
+from sklearn.base import ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from tabtext.errors import ParameterError
+from tabtext.errors import ColumnTypeError, ParameterError
 from tabtext.estimators.card import recipe, training_card
 from tabtext.estimators.checkpoints import checkpoints_for
 from tabtext.estimators.classifier_training import (
@@ -24,12 +24,20 @@ from tabtext.estimators.defaults import choose_documents, choose_text_epochs
 from tabtext.estimators.explanation import Explanation, contributions_to, output_number
 from tabtext.estimators.inputs import Sample
 from tabtext.estimators.language_model import LanguageModel
+from tabtext.estimators.origin import require_directions, require_no_contradiction
+from tabtext.estimators.parameter_checks import (
+    require_choice,
+    require_share,
+    require_whole,
+    require_widths,
+)
 from tabtext.estimators.samples import PreparedRows
 from tabtext.estimators.supervised import SupervisedEstimator
 from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
 from tabtext.estimators.text_columns import chosen_columns, under_the_asked_name
 from tabtext.estimators.text_inputs import as_text_table, columns_of_fit, tokens_of_row
-from tabtext.estimators.text_parameters import DIRECTIONS, TextParameters
+from tabtext.estimators.text_parameters import TextParameters
+from tabtext.estimators.unfreezing import require_single_rate, unfreezing_phases
 from tabtext.text.classifier import HeadNorm, TextClassifierNetwork
 from tabtext.text.documents import Documents
 from tabtext.text.encoder.awd_lstm import AWDLSTM
@@ -40,7 +48,7 @@ from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.devices import choose_device
 from tabtext.training.history import History
 from tabtext.training.metrics import METRICS
-from tabtext.training.options import Phase, gradual_unfreezing
+from tabtext.training.options import Phase
 from tabtext.training.reproducibility import seeded
 
 __all__ = ["TextEstimator"]
@@ -61,7 +69,10 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
     language_model : LanguageModel or path, optional
         Fitted language model whose tokenizer, vocabulary and encoder are taken over; of the
         parameters of ``TextParameters`` only ``text_columns``, ``direction`` and ``dropout_scale``
-        count then. Without one the encoder starts from random weights.
+        count then; others must be the language model's, or at their defaults. Without one the
+        encoder starts from random weights. A saved classifier keeps the path that was given, and
+        of a model in memory nothing: once loaded it has None here, so that fitting it, or a clone
+        of it, starts from random weights unless ``set_params(language_model=...)`` says otherwise.
     unfreezing : {"auto", "gradual", "joint"}
         Train the head first and thaw one layer group more in every phase, or everything from the
         start. ``"auto"`` is gradual where the language model has read 20 million tokens or more: an
@@ -108,10 +119,23 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
     def check_parameters(self) -> None:
         """Raise ``ParameterError`` for what no later stage would notice before work begins."""
         super().check_parameters()
-        if self.unfreezing not in ("auto", "gradual", "joint"):
-            raise ParameterError(
-                f"unfreezing={self.unfreezing!r} is not one of auto, gradual, joint"
-            )
+        require_choice("unfreezing", self.unfreezing, ("auto", "gradual", "joint"))
+        require_choice("monitor", self.monitor, ("valid_loss", *self._metric_names()))
+        require_choice("head_norm", self.head_norm, get_args(HeadNorm))
+        require_widths("head_widths", self.head_widths)
+        require_share("head_dropout", self.head_dropout)
+        require_whole("gradient_length", self.gradient_length, smallest=1)
+        origin = self._language_model()
+        if origin is not None:
+            require_directions(origin, self.directions())
+            require_no_contradiction(self, origin)
+        if self._unfreezes_gradually(origin):
+            require_single_rate(self.learning_rate)
+
+    def _metric_names(self) -> list[str]:
+        """What is measured on validation rows; several labels have the metrics of classes."""
+        task = "classification" if isinstance(self, ClassifierMixin) else "regression"
+        return [metric.name for metric in METRICS[task]]
 
     def _as_input(self, data: Any) -> Any:
         table = as_text_table(data)
@@ -170,7 +194,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         resume: bool,
     ) -> None:
         origin = self._language_model()
-        directions = DIRECTIONS[self.direction]
+        directions = self.directions()
         options = self.training_options(
             len(rows.train), METRICS[self.target_.task], phases=self._phases(rows, origin)
         )
@@ -241,14 +265,15 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
     ) -> tuple[Phase, ...]:
         """The recipe: head first and then the rest, or everything from the start."""
         epochs = self._auto_epochs(len(rows.train)) if self.epochs == "auto" else int(self.epochs)
-        unfreezing = self.unfreezing
-        if unfreezing == "auto":
-            well_read = origin is not None and origin.card_["tokens"]["read"] >= _WELL_READ
-            unfreezing = "gradual" if well_read else "joint"
-        if unfreezing == "joint":
+        if not self._unfreezes_gradually(origin):
             return ()
-        n_groups = len(self._new_network(origin, DIRECTIONS[self.direction][0]).layer_groups())
+        n_groups = len(self._new_network(origin, self.directions()[0]).layer_groups())
         return unfreezing_phases(epochs, n_groups, self.learning_rate)
+
+    def _unfreezes_gradually(self, origin: LanguageModel | None) -> bool:
+        if self.unfreezing == "auto":
+            return origin is not None and bool(origin.card_["tokens"]["read"] >= _WELL_READ)
+        return self.unfreezing == "gradual"
 
     def _auto_batch_size(self, n_rows: int) -> int:
         return choose_documents(n_rows)
@@ -285,8 +310,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             If this is no text, or lacks a column.
         """
         check_is_fitted(self, "card_")
-        given = [text] if isinstance(text, str) else {k: [v] for k, v in dict(text).items()}
-        table = self._text_table(given)
+        table = self._text_table(_single_row(text))
         document = self.preprocessor_.transform(table)
         predicted = self.target_.outputs(self._raw_of(document))[0]
         number, name = output_number(self.target_, output, predicted)
@@ -312,39 +336,18 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             network.to(choose_device(self.device))
 
 
-def unfreezing_phases(
-    epochs: int, n_groups: int, learning_rate: float | tuple[float, ...]
-) -> tuple[Phase, ...]:
-    """Return the recipe of ULMFiT for so many epochs in all.
-
-    One epoch for the head, one more with every group that thaws, and what is left for the whole
-    network; with fewer epochs than groups the input side thaws in one go.
-
-    Parameters
-    ----------
-    epochs : int
-        In all phases together.
-    n_groups : int
-        Layer groups of the network.
-    learning_rate : float or tuple of float
-        What the head would learn at if everything learned from the start. Alone it takes four times
-        that, and half as much with every group that thaws.
-
-    Examples
-    --------
-    >>> [(p.epochs, p.freeze_to) for p in unfreezing_phases(6, 4, 0.02)]
-    [(1, 3), (1, 2), (1, 1), (3, 0)]
-    >>> [(p.epochs, p.freeze_to) for p in unfreezing_phases(2, 4, 0.02)]
-    [(1, 3), (1, 0)]
-    """
-    if not isinstance(learning_rate, int | float):
-        raise ParameterError(
-            f"{learning_rate=} names several rates; gradual unfreezing takes one, the head's, and "
-            "gives earlier groups less. Use unfreezing='joint' for rates of your own"
+def _single_row(text: Any) -> dict[str, list[Any]] | list[str]:
+    """One text, or one of every column, as rows."""
+    if isinstance(text, str):
+        return [text]
+    if not isinstance(text, Mapping):
+        raise ColumnTypeError(
+            f"one text is explained, a str, or a mapping of column to str, however: {text!r:.80} "
+            f"is a {type(text).__name__}"
         )
-    n_partial = min(epochs, n_groups) - 1
-    phases = gradual_unfreezing(
-        n_groups, learning_rate=4 * learning_rate, final_epochs=max(epochs - n_partial, 1)
-    )
-    last = replace(phases[-1], learning_rate=4 * learning_rate / 2**n_partial)
-    return (*phases[:n_partial], last)
+    for name, value in text.items():
+        if not (value is None or isinstance(value, str)):
+            raise ColumnTypeError(
+                f"{name!r}: {value!r:.80} is a {type(value).__name__}, no text; give a str, or None"
+            )
+    return {str(name): [value] for name, value in text.items()}
