@@ -90,11 +90,13 @@ def fit_tabtext(folder: Path, train, valid, recipe: Recipe, *, with_language_mod
         perplexity = history.epochs[history.best_epoch].metrics["perplexity"]
         details["language model perplexity"] = round(perplexity, 2)  # of the validation reviews
     classifier_started = time.perf_counter()
+    encoder_and_tokens = {"size": recipe.size, "max_vocabulary": recipe.max_vocabulary}
+    if language_model is not None:  # has both of its own
+        encoder_and_tokens = {}
     model = TextClassifier(
         language_model=language_model,
-        size=recipe.size,
         direction=recipe.direction,
-        max_vocabulary=recipe.max_vocabulary,
+        **encoder_and_tokens,
         max_time=recipe.classifier_time,
         random_state=harness.seed(),
         verbose=0,

@@ -102,7 +102,15 @@ def require_same_tokenizer(
 
 
 def settings_of(preprocessor: TextPreprocessor) -> dict[str, Any]:
-    """Return the parameters of an estimator that would learn such a preprocessor."""
+    """Return the parameters of an estimator that would learn such a preprocessor.
+
+    A parameter without meaning for its tokenizer, such as the language of sub-words, is left out.
+
+    Examples
+    --------
+    >>> settings_of(TextPreprocessor(min_freq=1).fit(["A good film."]))["min_frequency"]
+    1
+    """
     tokenizer = preprocessor.tokenizer_
     settings: dict[str, Any] = {"text_columns": preprocessor.columns_}
     if isinstance(tokenizer, SubwordTokenizer):

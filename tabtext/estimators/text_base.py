@@ -1,17 +1,17 @@
 """What the text estimators share beyond the common road: tokens, encoders, unfreezing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pyarrow as pa
-from sklearn.base import clone
+from sklearn.base import ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from tabtext.errors import DataError, ParameterError
+from tabtext.errors import ColumnTypeError, ParameterError
 from tabtext.estimators.card import recipe, training_card
 from tabtext.estimators.checkpoints import checkpoints_for
 from tabtext.estimators.classifier_training import (
@@ -24,12 +24,21 @@ from tabtext.estimators.defaults import choose_documents, choose_text_epochs
 from tabtext.estimators.explanation import Explanation, contributions_to, output_number
 from tabtext.estimators.inputs import Sample
 from tabtext.estimators.language_model import LanguageModel
+from tabtext.estimators.origin import require_directions, require_no_contradiction
+from tabtext.estimators.parameter_checks import (
+    require_choice,
+    require_share,
+    require_whole,
+    require_widths,
+)
 from tabtext.estimators.samples import PreparedRows
 from tabtext.estimators.supervised import SupervisedEstimator
 from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
+from tabtext.estimators.text_columns import chosen_columns, under_the_asked_name
 from tabtext.estimators.text_inputs import as_text_table, columns_of_fit, tokens_of_row
-from tabtext.estimators.text_parameters import DIRECTIONS, TextParameters
+from tabtext.estimators.text_parameters import TextParameters
 from tabtext.estimators.tokenizing import tokenizing
+from tabtext.estimators.unfreezing import require_single_rate, unfreezing_phases
 from tabtext.text.classifier import GRADIENT_LENGTH, HeadNorm, TextClassifierNetwork
 from tabtext.text.documents import Documents
 from tabtext.text.encoder.awd_lstm import AWDLSTM
@@ -40,7 +49,7 @@ from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.devices import choose_device
 from tabtext.training.history import History
 from tabtext.training.metrics import METRICS
-from tabtext.training.options import Phase, gradual_unfreezing
+from tabtext.training.options import Phase
 from tabtext.training.reproducibility import seeded
 
 __all__ = ["TextEstimator"]
@@ -61,7 +70,10 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
     language_model : LanguageModel or path, optional
         Fitted language model whose tokenizer, vocabulary and encoder are taken over; of the
         parameters of ``TextParameters`` only ``text_columns``, ``direction`` and ``dropout_scale``
-        count then. Without one the encoder starts from random weights.
+        count then; others must be the language model's, or at their defaults. Without one the
+        encoder starts from random weights. A saved classifier keeps the path that was given, and
+        of a model in memory nothing: once loaded it has None here, so that fitting it, or a clone
+        of it, starts from random weights unless ``set_params(language_model=...)`` says otherwise.
     unfreezing : {"auto", "gradual", "joint"}
         Train the head first and thaw one layer group more in every phase, or everything from the
         start. ``"auto"`` is gradual where the language model has read 20 million tokens or more: an
@@ -108,18 +120,37 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
     def check_parameters(self) -> None:
         """Raise ``ParameterError`` for what no later stage would notice before work begins."""
         super().check_parameters()
-        if self.unfreezing not in ("auto", "gradual", "joint"):
-            raise ParameterError(
-                f"unfreezing={self.unfreezing!r} is not one of auto, gradual, joint"
-            )
+        require_choice("unfreezing", self.unfreezing, ("auto", "gradual", "joint"))
+        require_choice("monitor", self.monitor, ("valid_loss", *self._metric_names()))
+        require_choice("head_norm", self.head_norm, get_args(HeadNorm))
+        require_widths("head_widths", self.head_widths)
+        require_share("head_dropout", self.head_dropout)
+        require_whole("gradient_length", self.gradient_length, smallest=1)
+        origin = self._language_model()
+        if origin is not None:
+            require_directions(origin, self.directions())
+            require_no_contradiction(self, origin)
+        if self._unfreezes_gradually(origin):
+            require_single_rate(self.learning_rate)
+
+    def _metric_names(self) -> list[str]:
+        """What is measured on validation rows; several labels have the metrics of classes."""
+        task = "classification" if isinstance(self, ClassifierMixin) else "regression"
+        return [metric.name for metric in METRICS[task]]
 
     def _as_input(self, data: Any) -> Any:
-        return as_text_table(data)
+        table = as_text_table(data)
+        is_new = table is not data  # of what was no table before, and so had no names
+        return under_the_asked_name(table, self.text_columns) if is_new else table
 
     def _learn_features(self, sample: Sample) -> Documents:
         origin = self._language_model()
-        known = [*sample.targets, *([sample.weight_column] if sample.weight_column else [])]
-        columns = self._chosen_columns(sample.table, known)
+        columns = chosen_columns(
+            sample.table,
+            self.text_columns,
+            targets=sample.targets,
+            weight_column=sample.weight_column,
+        )
         self.feature_names_in_ = np.asarray(columns, dtype=object)
         table = sample.table.select(columns)
         if origin is None:
@@ -139,22 +170,6 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
     def _text_table(self, data: Any) -> pa.Table:
         """The columns of the fit, in their order."""
         return columns_of_fit(data, self.feature_names_in_.tolist())
-
-    def _chosen_columns(self, table: pa.Table, known: Sequence[str]) -> list[str]:
-        """The columns that are read: those that were named, or all texts that are no target."""
-        if self.text_columns is not None:
-            return list(self.text_columns)
-        texts = [
-            name
-            for name, kind in zip(table.column_names, table.schema.types, strict=True)
-            if name not in known and _holds_text(kind)
-        ]
-        if not texts:
-            raise DataError(
-                f"none of the columns {', '.join(table.column_names)} holds text to read; name it "
-                "with text_columns=[...]"
-            )
-        return texts
 
     def _language_model(self) -> LanguageModel | None:
         """The fitted language model to start from."""
@@ -181,7 +196,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         resume: bool,
     ) -> None:
         origin = self._language_model()
-        directions = DIRECTIONS[self.direction]
+        directions = self.directions()
         options = self.training_options(
             len(rows.train), METRICS[self.target_.task], phases=self._phases(rows, origin)
         )
@@ -252,14 +267,15 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
     ) -> tuple[Phase, ...]:
         """The recipe: head first and then the rest, or everything from the start."""
         epochs = self._auto_epochs(len(rows.train)) if self.epochs == "auto" else int(self.epochs)
-        unfreezing = self.unfreezing
-        if unfreezing == "auto":
-            well_read = origin is not None and origin.card_["tokens"]["read"] >= _WELL_READ
-            unfreezing = "gradual" if well_read else "joint"
-        if unfreezing == "joint":
+        if not self._unfreezes_gradually(origin):
             return ()
-        n_groups = len(self._new_network(origin, DIRECTIONS[self.direction][0]).layer_groups())
+        n_groups = len(self._new_network(origin, self.directions()[0]).layer_groups())
         return unfreezing_phases(epochs, n_groups, self.learning_rate)
+
+    def _unfreezes_gradually(self, origin: LanguageModel | None) -> bool:
+        if self.unfreezing == "auto":
+            return origin is not None and bool(origin.card_["tokens"]["read"] >= _WELL_READ)
+        return self.unfreezing == "gradual"
 
     def _auto_batch_size(self, n_rows: int) -> int:
         return choose_documents(n_rows)
@@ -296,8 +312,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             If this is no text, or lacks a column.
         """
         check_is_fitted(self, "card_")
-        given = [text] if isinstance(text, str) else {k: [v] for k, v in dict(text).items()}
-        table = self._text_table(given)
+        table = self._text_table(_single_row(text))
         document = self.preprocessor_.transform(table)
         predicted = self.target_.outputs(self._raw_of(document))[0]
         number, name = output_number(self.target_, output, predicted)
@@ -323,45 +338,18 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             network.to(choose_device(self.device))
 
 
-def unfreezing_phases(
-    epochs: int, n_groups: int, learning_rate: float | tuple[float, ...]
-) -> tuple[Phase, ...]:
-    """Return the recipe of ULMFiT for so many epochs in all.
-
-    One epoch for the head, one more with every group that thaws, and what is left for the whole
-    network; with fewer epochs than groups the input side thaws in one go.
-
-    Parameters
-    ----------
-    epochs : int
-        In all phases together.
-    n_groups : int
-        Layer groups of the network.
-    learning_rate : float or tuple of float
-        What the head would learn at if everything learned from the start. Alone it takes four times
-        that, and half as much with every group that thaws.
-
-    Examples
-    --------
-    >>> [(p.epochs, p.freeze_to) for p in unfreezing_phases(6, 4, 0.02)]
-    [(1, 3), (1, 2), (1, 1), (3, 0)]
-    >>> [(p.epochs, p.freeze_to) for p in unfreezing_phases(2, 4, 0.02)]
-    [(1, 3), (1, 0)]
-    """
-    if not isinstance(learning_rate, int | float):
-        raise ParameterError(
-            f"{learning_rate=} names several rates; gradual unfreezing takes one, the head's, and "
-            "gives earlier groups less. Use unfreezing='joint' for rates of your own"
+def _single_row(text: Any) -> dict[str, list[Any]] | list[str]:
+    """One text, or one of every column, as rows."""
+    if isinstance(text, str):
+        return [text]
+    if not isinstance(text, Mapping):
+        raise ColumnTypeError(
+            f"one text is explained, a str, or a mapping of column to str, however: {text!r:.80} "
+            f"is a {type(text).__name__}"
         )
-    n_partial = min(epochs, n_groups) - 1
-    phases = gradual_unfreezing(
-        n_groups, learning_rate=4 * learning_rate, final_epochs=max(epochs - n_partial, 1)
-    )
-    last = replace(phases[-1], learning_rate=4 * learning_rate / 2**n_partial)
-    return (*phases[:n_partial], last)
-
-
-def _holds_text(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    for name, value in text.items():
+        if not (value is None or isinstance(value, str)):
+            raise ColumnTypeError(
+                f"{name!r}: {value!r:.80} is a {type(value).__name__}, no text; give a str, or None"
+            )
+    return {str(name): [value] for name, value in text.items()}

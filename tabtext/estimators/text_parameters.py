@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from tabtext.errors import ParameterError, did_you_mean
+from tabtext.errors import ParameterError
+from tabtext.estimators.parameter_checks import require_choice, require_whole
+from tabtext.estimators.text_columns import asked_columns
 from tabtext.estimators.training_parameters import TrainingParameters
 from tabtext.text.encoder.awd_lstm import EncoderOptions
 from tabtext.text.preprocessing import TextPreprocessor
@@ -38,9 +40,9 @@ class TextParameters(TrainingParameters):
 
     Parameters
     ----------
-    text_columns : sequence of str, optional
-        The columns that are read, where there are several; default: every text column that is no
-        target. Texts of several columns follow each other, each behind ``xxfld`` and its number.
+    text_columns : str or sequence of str, optional
+        The column or columns that are read; default: every text column that is no target. Texts of
+        several columns follow each other, each behind ``xxfld`` and its number.
     language : str
         Code of the language whose spaCy tokenizer cuts the text into words.
     rules : TextRules, optional
@@ -64,7 +66,7 @@ class TextParameters(TrainingParameters):
         their probabilities are averaged.
     """
 
-    text_columns: Sequence[str] | None = None
+    text_columns: str | Sequence[str] | None = None
     language: str = "en"
     rules: TextRules | None = None
     tokens: TokenKind = "words"
@@ -81,10 +83,26 @@ class TextParameters(TrainingParameters):
     def check_parameters(self) -> None:
         """Raise ``ParameterError`` for what no later stage would notice before work begins."""
         super().check_parameters()
-        _check_choice("size", self.size, tuple(SIZES))
-        _check_choice("tokens", self.tokens, get_args(TokenKind))
-        _check_choice("direction", self.direction, tuple(DIRECTIONS))
+        asked_columns(self.text_columns)
+        require_choice("size", self.size, tuple(SIZES))
+        require_choice("tokens", self.tokens, get_args(TokenKind))
+        require_choice("direction", self.direction, tuple(DIRECTIONS))
+        self._check_numbers()
+        if not (self.rules is None or isinstance(self.rules, TextRules)):
+            raise ParameterError(
+                f"rules={self.rules!r} must be a TextRules, such as TextRules(html=False), or None "
+                "for all of them"
+            )
         self.encoder_options()
+
+    def _check_numbers(self) -> None:
+        for name in ("max_vocabulary", "min_frequency"):
+            require_whole(name, getattr(self, name), smallest=1)
+        for name in ("embedding_width", "hidden_width", "n_layers"):
+            if getattr(self, name) is not None:
+                require_whole(
+                    name, getattr(self, name), smallest=1, remedy=", or None for that of size"
+                )
 
     def directions(self) -> tuple[str, ...]:
         """The networks to train, by the direction in which they read."""
@@ -111,10 +129,3 @@ class TextParameters(TrainingParameters):
         }
         shape = EncoderOptions(**{**SIZES[self.size], **own})
         return replace(shape, cell=self.cell, dropout_scale=self.dropout_scale)
-
-
-def _check_choice(name: str, value: object, known: Sequence[str]) -> None:
-    if value not in known:
-        raise ParameterError(
-            f"{name}={value!r} is not one of {', '.join(known)}{did_you_mean(str(value), known)}"
-        )

@@ -10,12 +10,16 @@ from sklearn.base import BaseEstimator
 
 from tabtext.errors import ParameterError, did_you_mean
 from tabtext.estimators.defaults import choose_batch_size, choose_epochs
+from tabtext.estimators.parameter_checks import require_whole
+from tabtext.training.devices import choose_device
 from tabtext.training.metrics import Metric
 from tabtext.training.options import Phase, TrainingOptions
 from tabtext.training.restarts import nearest_whole_cycles
 from tabtext.training.schedules import Schedule, restarts_of
 
 __all__ = ["TrainingParameters"]
+
+_LARGEST_SEED = 2**32 - 1  # numpy's
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -102,6 +106,8 @@ class TrainingParameters(BaseEstimator, ABC):
                 raise ParameterError(
                     f"{name}={value!r} must be 'auto' or a whole number of at least {smallest}"
                 )
+        require_whole("random_state", self.random_state, smallest=0, largest=_LARGEST_SEED)
+        choose_device(self.device)
         # What depends on the data is checked again; this is for wrong options to be told at once.
         self.training_options(1)
 

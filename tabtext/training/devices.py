@@ -30,7 +30,7 @@ def choose_device(name: str = "auto") -> torch.device:
         name = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         device = torch.device(name)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:  # a TypeError for what is no text
         raise ParameterError(f"device={name!r} is no device of torch: {error}") from error
     if device.type == "cuda":
         found = torch.cuda.device_count()
