@@ -34,6 +34,7 @@ from tabtext.text.documents import Documents
 from tabtext.text.encoder.awd_lstm import AWDLSTM
 from tabtext.text.explanation import ContributionMethod
 from tabtext.text.preprocessing import TextPreprocessor
+from tabtext.text.reading import is_text
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.devices import choose_device
@@ -145,7 +146,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         texts = [
             name
             for name, kind in zip(table.column_names, table.schema.types, strict=True)
-            if name not in known and _holds_text(kind)
+            if name not in known and is_text(kind)
         ]
         if not texts:
             raise DataError(
@@ -357,9 +358,3 @@ def unfreezing_phases(
     )
     last = replace(phases[-1], learning_rate=4 * learning_rate / 2**n_partial)
     return (*phases[:n_partial], last)
-
-
-def _holds_text(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
