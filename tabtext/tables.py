@@ -5,6 +5,7 @@ Arrow is the form in which every other module meets a table. Sources that alread
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -27,6 +28,8 @@ from tabtext.errors import (
 __all__ = ["as_table", "read_table", "require_columns", "require_rows", "write_table"]
 
 _SUFFIXES = (".csv", ".parquet")
+_UNCONVERTIBLE = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError)
+_HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def as_table(data: Any, *, what: str = "data") -> pa.Table:
@@ -80,7 +83,7 @@ def as_table(data: Any, *, what: str = "data") -> pa.Table:
             "duckdb), a mapping of columns, a 2-D array, or the path of a CSV or Parquet file"
         )
     _require_distinct_names(table.column_names, what)
-    return _without_half_floats(table)
+    return _in_computable_types(table)
 
 
 def read_table(path: str | Path) -> pa.Table:
@@ -108,7 +111,7 @@ def read_table(path: str | Path) -> pa.Table:
         kind = path.suffix[1:].upper()
         raise FileFormatError(f"{path} is not a readable {kind} file: {error}") from error
     _require_distinct_names(table.column_names, str(path))
-    return _without_half_floats(table)
+    return _in_computable_types(table)
 
 
 def write_table(table: pa.Table, path: str | Path) -> None:
@@ -187,7 +190,7 @@ def _from_pandas(frame: Any, what: str) -> pa.Table:
         frame = frame.assign(**{name: frame[name].sparse.to_dense() for name in sparse})
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+    except (*_UNCONVERTIBLE, UnicodeError):
         # Column by column, to name the one that does not convert.
         table = pa.table({name: _to_arrow(frame[name], name) for name in names})
     return table.replace_schema_metadata(None)
@@ -203,13 +206,26 @@ def _from_stream(data: Any, what: str) -> pa.Table:
         ) from error
 
 
-def _without_half_floats(table: pa.Table) -> pa.Table:
-    """Arrow computes nothing with 16-bit floats."""
+def _in_computable_types(table: pa.Table) -> pa.Table:
+    """Cast the columns of types that Arrow holds but computes little with."""
     for index, column in enumerate(table.schema):
-        if pa.types.is_float16(column.type):
-            wider = table.column(index).cast(pa.float32())
-            table = table.set_column(index, column.name, wider)
+        computable = _computable(column.type)
+        if computable != column.type:
+            table = table.set_column(index, column.name, table.column(index).cast(computable))
     return table
+
+
+def _computable(kind: pa.DataType) -> pa.DataType:
+    """The type to cast to; views are how polars hands over strings and bytes."""
+    if pa.types.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, _computable(kind.value_type), kind.ordered)
+    if pa.types.is_float16(kind):
+        return pa.float32()
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    if pa.types.is_binary_view(kind):
+        return pa.large_binary()
+    return kind
 
 
 def _from_array(array: np.ndarray[Any, Any], what: str) -> pa.Table:
@@ -229,13 +245,9 @@ def _to_arrow(values: Any, name: Any) -> pa.Array | pa.ChunkedArray:
         return values
     try:
         return pa.array(values, from_pandas=True)
-    except (
-        pa.ArrowInvalid,
-        pa.ArrowTypeError,
-        pa.ArrowNotImplementedError,
-        OverflowError,
-        TypeError,
-    ) as error:
+    except UnicodeError as error:
+        raise DataError(_explain_half_pair(values, name, error)) from error
+    except (*_UNCONVERTIBLE, TypeError) as error:
         raise ColumnTypeError(_explain(values, name, error)) from error
 
 
@@ -252,6 +264,19 @@ def _explain(values: Any, name: Any, error: Exception) -> str:
         f"column {name!r} mixes types: {shown}. Make them one type first, "
         f"for example df[{name!r}] = df[{name!r}].astype(str)"
     )
+
+
+def _explain_half_pair(values: Any, name: Any, error: UnicodeError) -> str:
+    """Say which text no file or Arrow table can hold: one with half of a surrogate pair."""
+    for row, value in enumerate(values):
+        half = _HALF_OF_A_PAIR.search(value) if isinstance(value, str) else None
+        if half:
+            return (
+                f"column {name!r}, row {row}: character {half.start()} is {half[0]!a}, half of a "
+                f"pair. Replace it, for example with df[{name!r}].str.encode('utf-8', 'replace')"
+                ".str.decode('utf-8')"
+            )
+    return f"column {name!r} cannot be used: {error}"
 
 
 def _require_distinct_names(names: list[str], what: str) -> None:

@@ -1,5 +1,6 @@
 """Anything tabular in, one Arrow table out; and tables from and to files."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,29 @@ def test_sparse_columns_and_half_floats_are_read_as_numbers() -> None:
 
     assert table.column("s").to_pylist() == [0, 1, 0]
     assert table.column("h").to_pylist()[:2] == [0.5, 1.5]
+
+
+def test_views_become_types_that_arrow_computes_with() -> None:
+    views = {
+        "s": pa.array(["a", None], pa.string_view()),
+        "b": pa.array([b"a", None], pa.binary_view()),
+        "c": pa.DictionaryArray.from_arrays([0, 1], pa.array(["a", "b"], pa.string_view())),
+    }
+
+    table = as_table(pa.table(views))
+
+    assert table.schema.types == [
+        pa.large_string(),
+        pa.large_binary(),
+        pa.dictionary(pa.int64(), pa.large_string()),
+    ]
+    assert rows(table.take([0])) == [{"s": "a", "b": b"a", "c": "a"}]
+
+
+@pytest.mark.parametrize("data", [partial(pd.DataFrame, dtype=object), dict])
+def test_halves_of_surrogate_pairs_are_named_with_their_row(data: Any) -> None:
+    with pytest.raises(DataError, match=r"'s', row 1: character 2 is '\\ud83d', half of a pair"):
+        as_table(data({"n": [1, 2], "s": ["good", "ok\ud83d"]}))
 
 
 def test_a_single_column_is_no_table() -> None:

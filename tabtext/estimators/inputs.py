@@ -188,8 +188,11 @@ def read_labelled(
     table = as_table(data, what="X")
     if isinstance(sample_weight, str):
         sample_weight = _read_weight(table, sample_weight)
-    known = table.select([name for name in features if name in table.column_names])
-    sample = read_sample(known, y, sample_weight=sample_weight)
+    # Where none is known by its name (texts without one), the reader of the features decides.
+    known = [name for name in features if name in table.column_names] or [
+        name for name in table.column_names if name not in targets
+    ]
+    sample = read_sample(table.select(known), y, sample_weight=sample_weight)
     return drop_missing_targets(sample.renamed(targets), "drop")
 
 
@@ -349,9 +352,10 @@ def _one_column(y: Any) -> Mapping[str, pa.ChunkedArray | pa.Array]:
     name = getattr(y, "name", None)
     label = name if isinstance(name, str) and name else "target"
     if isinstance(y, pa.Array | pa.ChunkedArray):
-        return {label: y}
+        return {label: as_table({label: y}, what="y").column(label)}
     if hasattr(y, "to_frame"):
-        frame = y.to_frame(label) if hasattr(y, "iloc") else y.to_frame().rename({y.name: label})
+        of_pandas = type(y).__module__.split(".")[0] == "pandas"  # a Series, or an Index
+        frame = y.to_frame(name=label) if of_pandas else y.to_frame().rename({y.name: label})
         return {label: as_table(frame, what="y").column(label)}
     # By way of the table reader, which explains mixed types better than Arrow does.
     return {label: as_table({label: np.asarray(y)}, what="y").column(label)}

@@ -259,10 +259,15 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
     def _encode(self, sample: Sample, features: Features | None = None) -> EncodedSample[Features]:
         """Rows as the network reads them."""
         if features is None:
-            features = self._features(sample.table)
+            features = self._features(self._without_targets(sample))
         table = sample.target_table
         codes = self.target_.encode(table)
         return EncodedSample(features, codes, self.target_.truth(table), sample.weight)
+
+    def _without_targets(self, sample: Sample) -> pa.Table:
+        """The columns but the targets, which are texts like the others where classes have names."""
+        targets = set(sample.targets) - set(self.feature_names_in_)
+        return sample.table.select([c for c in sample.table.column_names if c not in targets])
 
     # -- use ---------------------------------------------------------------------------------
 

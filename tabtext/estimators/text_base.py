@@ -35,7 +35,12 @@ from tabtext.estimators.samples import PreparedRows
 from tabtext.estimators.supervised import SupervisedEstimator
 from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
 from tabtext.estimators.text_columns import chosen_columns, under_the_asked_name
-from tabtext.estimators.text_inputs import as_text_table, columns_of_fit, tokens_of_row
+from tabtext.estimators.text_inputs import (
+    as_text_table,
+    columns_of_fit,
+    is_table,
+    tokens_of_row,
+)
 from tabtext.estimators.text_parameters import TextParameters
 from tabtext.estimators.tokenizing import tokenizing
 from tabtext.estimators.unfreezing import require_single_rate, unfreezing_phases
@@ -140,8 +145,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
 
     def _as_input(self, data: Any) -> Any:
         table = as_text_table(data)
-        is_new = table is not data  # of what was no table before, and so had no names
-        return under_the_asked_name(table, self.text_columns) if is_new else table
+        return table if is_table(data) else under_the_asked_name(table, self.text_columns)
 
     def _learn_features(self, sample: Sample) -> Documents:
         origin = self._language_model()

@@ -12,6 +12,7 @@ import pyarrow as pa
 from tabtext.errors import DataError, ParameterError
 from tabtext.tables import require_columns
 from tabtext.text.files import TEXT
+from tabtext.text.reading import is_text
 
 __all__ = ["asked_columns", "chosen_columns", "under_the_asked_name"]
 
@@ -107,7 +108,7 @@ def _texts(table: pa.Table, *, but: Sequence[str]) -> list[str]:
     texts = [
         name
         for name, kind in zip(table.column_names, table.schema.types, strict=True)
-        if name not in but and _holds_text(kind)
+        if name not in but and is_text(kind)
     ]
     if not texts:
         raise DataError(
@@ -115,9 +116,3 @@ def _texts(table: pa.Table, *, but: Sequence[str]) -> list[str]:
             "with text_columns=[...]"
         )
     return texts
-
-
-def _holds_text(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

@@ -9,17 +9,17 @@ import numpy as np
 import pyarrow as pa
 
 from tabtext.tables import as_table, require_columns
-from tabtext.text.files import FILE, TEXT, read_text_file, warn_of_unlabelled
+from tabtext.text.files import FILE, LABEL, TEXT, read_text_file, warn_of_unlabelled
 from tabtext.text.numbering import field_numbers
 from tabtext.text.preprocessing import TextPreprocessor, tokenize_columns
-from tabtext.text.reading import read_texts
+from tabtext.text.reading import is_text, read_texts
 from tabtext.text.special_tokens import BEGIN, END, FIELD
 
-__all__ = ["as_text_table", "columns_of_fit", "tokens_of_row"]
+__all__ = ["as_text_table", "columns_of_fit", "is_table", "tokens_of_row"]
 
 
-def as_text_table(data: Any) -> Any:
-    """Return a table of any kind as it is; texts alone, and files of them, as a table.
+def as_text_table(data: Any) -> pa.Table:
+    """Return a table of any kind, texts alone, and files of texts as an Arrow table.
 
     Parameters
     ----------
@@ -27,28 +27,27 @@ def as_text_table(data: Any) -> Any:
         See ``tabtext.text.reading.read_texts``. Of a folder of texts the names of the files are
         left out.
 
+    Returns
+    -------
+    pyarrow.Table
+        All columns; categories that are texts are texts.
+
     Examples
     --------
     >>> as_text_table(["good", None]).to_pydict()
     {'text': ['good', None]}
     """
-    if isinstance(data, str | os.PathLike) and Path(data).exists():
-        table = read_text_file(data)
-        if not Path(data).is_dir():
-            return table
-        warn_of_unlabelled(Path(data), table)
-        return table.drop_columns([FILE])
-    is_array = isinstance(data, np.ndarray) and data.ndim == 2
-    is_stream = hasattr(data, "__arrow_c_stream__") and not hasattr(data, "to_frame")
-    if is_array or is_stream or isinstance(data, Mapping) or hasattr(data, "columns"):
-        return data
-    return read_texts(data, columns=TEXT)
+    # os.path.exists says no to a text that is too long for a path; Path.exists raises.
+    if isinstance(data, str | os.PathLike) and os.path.exists(data):
+        return _texts_of_file(Path(data))
+    return _with_plain_texts(as_table(data)) if is_table(data) else read_texts(data, columns=TEXT)
 
 
 def columns_of_fit(data: Any, names: Sequence[str]) -> pa.Table:
     """Return the columns that a model was fitted on, in their order.
 
-    Texts alone have no name of their own; they are the column, where the fit had but one.
+    Texts alone, and files and folders of them, have no name of their own: where the fit had but one
+    column they are that column, and where the fit had them they are a table's only column of text.
 
     Raises
     ------
@@ -60,9 +59,11 @@ def columns_of_fit(data: Any, names: Sequence[str]) -> pa.Table:
     >>> columns_of_fit(["good"], ["review"]).to_pydict()
     {'review': ['good']}
     """
-    table = as_table(as_text_table(data))
-    if table.column_names == [TEXT] and len(names) == 1:
-        table = table.rename_columns(list(names))
+    table = as_text_table(data)
+    if len(names) == 1 and names[0] not in table.column_names:
+        nameless = _column_without_name(table, names[0])
+        if nameless is not None:
+            table = table.select([nameless]).rename_columns(list(names))
     require_columns(table, names)
     return table.select(list(names))
 
@@ -81,3 +82,46 @@ def tokens_of_row(preprocessor: TextPreprocessor, table: pa.Table) -> tuple[str,
     fields = [[FIELD, number] for number in numbers] or [[]]
     words = [token for mark, tokens in zip(fields, columns, strict=True) for token in mark + tokens]
     return (BEGIN, *words, END)
+
+
+def is_table(data: Any) -> bool:
+    """Whether this has columns, and is not one itself.
+
+    Examples
+    --------
+    >>> is_table({"text": ["good"]}), is_table(["good"])
+    (True, False)
+    """
+    if isinstance(data, Mapping) or hasattr(data, "columns"):
+        return True
+    if isinstance(data, np.ndarray):
+        return data.ndim == 2
+    # A single column is a stream, too.
+    is_column = isinstance(data, pa.ChunkedArray) or hasattr(data, "to_frame")
+    return hasattr(data, "__arrow_c_stream__") and not is_column
+
+
+def _texts_of_file(path: Path) -> pa.Table:
+    """The columns of a file; of a folder all but the names of its files."""
+    table = _with_plain_texts(read_text_file(path))
+    if not path.is_dir():
+        return table
+    warn_of_unlabelled(path, table)
+    return table.drop_columns([FILE])
+
+
+def _with_plain_texts(table: pa.Table) -> pa.Table:
+    """Categories of pandas and polars spelled out: few texts, often repeated, are texts still."""
+    for index, column in enumerate(table.schema):
+        if pa.types.is_dictionary(column.type) and is_text(column.type.value_type):
+            plain = table.column(index).cast(column.type.value_type)
+            table = table.set_column(index, column.name, plain)
+    return table
+
+
+def _column_without_name(table: pa.Table, name: str) -> str | None:
+    """The column that stands for the only one of the fit, if one side came without a name."""
+    if TEXT in table.column_names and set(table.column_names) <= {TEXT, LABEL}:
+        return TEXT  # texts alone, or a folder of them
+    texts = [column.name for column in table.schema if is_text(column.type)]
+    return texts[0] if name == TEXT and len(texts) == 1 else None

@@ -160,7 +160,6 @@ class TextPreprocessor(BaseEstimator):
         self.columns_ = list(n_missing)
         self.n_rows_ = n_rows
         self.n_missing_ = sum(n_missing.values())
-        self._with_gaps = {name for name, missing in n_missing.items() if missing}
         warn_of_missing(n_missing, n_rows)
         return self
 
@@ -176,10 +175,8 @@ class TextPreprocessor(BaseEstimator):
         """
         check_is_fitted(self, "vocabulary_")
         texts = read_texts(data, columns=self.columns_)
-        missing = missing_texts(texts)
-        new = {name: n for name, n in missing.items() if n and name not in self._with_gaps}
-        self._with_gaps.update(new)  # said once
-        warn_of_missing(new, texts.num_rows)
+        # At every call: a fit with a gap says nothing about the gaps of other texts.
+        warn_of_missing(missing_texts(texts), texts.num_rows)
         return number_documents(
             tokenize_columns(self.tokenizer_, texts, progress), self.vocabulary_
         )
@@ -231,7 +228,6 @@ class TextPreprocessor(BaseEstimator):
             "max_size": self.max_size,
             "min_freq": self.min_freq,
             "columns": self.columns_,
-            "columns_with_gaps": sorted(self._with_gaps),
             "n_rows": self.n_rows_,
             "n_missing": self.n_missing_,
             "vocabulary": self.vocabulary_.fingerprint(),
@@ -267,7 +263,6 @@ class TextPreprocessor(BaseEstimator):
             preprocessor.columns_ = [str(name) for name in config["columns"]]
             preprocessor.n_rows_ = int(config["n_rows"])
             preprocessor.n_missing_ = int(config["n_missing"])
-            preprocessor._with_gaps = set(config["columns_with_gaps"])
             fingerprint = config["vocabulary"]
         except ArtifactError as error:
             raise ArtifactError(f"{directory / _CONFIG} is damaged: {error}") from error

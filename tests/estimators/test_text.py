@@ -310,7 +310,7 @@ def test_a_megabyte_in_one_row_is_read(classifier: TextClassifier) -> None:
     assert np.isfinite(classifier.predict_proba(["wonderful film " * 70_000])).all()
 
 
-@pytest.mark.parametrize("given", [[1, 2], [["a"], ["b"]], "one text", 3])
+@pytest.mark.parametrize("given", [[1, 2], [["a"], ["b"]], "one text", "x" * 5000, "nul \0", 3])
 def test_what_is_no_text_is_refused(classifier: TextClassifier, given: object) -> None:
     with pytest.raises((ColumnTypeError, UnknownColumnError)):
         classifier.predict(given)

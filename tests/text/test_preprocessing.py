@@ -308,23 +308,14 @@ def test_missing_texts_are_counted_and_said() -> None:
     assert fitted.n_missing_ == 3
 
 
-def test_gaps_that_training_did_not_have_are_said_once() -> None:
-    fitted = preprocessor().fit(["a"])
-
-    with pytest.warns(TabTextWarning, match="1 in 'text'"):
-        fitted.transform([None])
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        fitted.transform([None])
-
-
-def test_gaps_like_those_of_training_are_not_said_again() -> None:
+def test_gaps_are_counted_at_every_call_whatever_the_training_had() -> None:
     with pytest.warns(TabTextWarning, match="1 in 'text'"):
         fitted = preprocessor().fit(["a", None])
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert len(fitted.transform([None, "a"])) == 2
+    for _ in range(2):
+        with pytest.warns(TabTextWarning, match=r"100 in 'text' \(of 101 rows\)") as said:
+            assert len(fitted.transform([*[None] * 100, "a"])) == 101
+        assert len(said) == 1
 
 
 @pytest.mark.parametrize(
@@ -478,7 +469,6 @@ def test_a_file_that_is_missing_or_damaged_is_named(tmp_path: Path, name: str) -
         {"tokenizer": {"kind": "characters", "settings": {}}},
         {"tokenizer": {"kind": "subwords", "settings": {"model": "bpe"}}},
         {"tokenizer": {"kind": "words", "settings": {}}},
-        {"columns_with_gaps": 3},
         {"format_version": 2},
     ],
 )

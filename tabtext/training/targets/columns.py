@@ -52,6 +52,8 @@ def in_type(values: pa.Array, kind: pa.DataType, name: str) -> pa.Array:
             f"target {name!r} holds {values.type}, such as {values.drop_null()[0].as_py()!r}, and "
             f"held {kind} at the fit"
         )
+    if pa.types.is_boolean(kind):
+        _require_zero_or_one(values, name)
     try:
         # By way of doubles: 1, 1.0 and True are the same class.
         return values.cast(pa.float64()).cast(kind)
@@ -59,6 +61,18 @@ def in_type(values: pa.Array, kind: pa.DataType, name: str) -> pa.Array:
         raise DataError(
             f"target {name!r} has values that are no class of the fit: {error}"
         ) from error
+
+
+def _require_zero_or_one(values: pa.Array, name: str) -> None:
+    """Refuse numbers that Arrow would take for True because they are not 0."""
+    numbers = np.asarray(values.cast(pa.float64()).fill_null(0.0))
+    wrong = ~np.isin(numbers, (0.0, 1.0))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise DataError(
+            f"target {name!r} is {values[row].as_py()!r} in row {row} ({int(wrong.sum())} such "
+            "rows), which is none of the classes of the fit: False, True. Give booleans, or 0 and 1"
+        )
 
 
 def read_numbers(table: pa.Table, name: str) -> NDArray[np.float64]:

@@ -129,3 +129,13 @@ def test_labels_are_independent_of_each_other() -> None:
 def test_a_label_that_is_not_yes_or_no_is_named() -> None:
     with pytest.raises(DataError, match="'long' is 2 in row 1"):
         MultilabelTarget.fit(pa.table({"late": [True, False], "long": [1, 2]}))
+
+
+def test_a_number_that_is_neither_zero_nor_one_is_no_boolean() -> None:
+    target = ClassificationTarget.fit(pa.table({"y": [True, False]}))
+
+    assert target.encode(pa.table({"y": [1, 0]})).tolist() == [1, 0]
+    assert target.encode(pa.table({"y": [0.0, 1.0]})).tolist() == [0, 1]
+    for wrong in (7, -1, 0.5):
+        with pytest.raises(DataError, match=rf"'y' is {wrong} in row 1 \(1 such rows\)"):
+            target.encode(pa.table({"y": [1, wrong, 0]}))
