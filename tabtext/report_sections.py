@@ -48,6 +48,7 @@ _TOKENS = {
     "vocabulary": "tokens in the vocabulary",
     "unknown": "share of unknown tokens",
     "read": "tokens read in all epochs",
+    "of_fine_tuning": "words, compared with the model before",
 }
 # Metrics as people write them, and whether they come in the target's unit.
 _METRICS = {
@@ -117,8 +118,9 @@ def metrics_section(
 def data_section(model: "Model", title: str = "Data") -> Section:
     """Rows given, dropped, pruned and used; tokens of text; gaps."""
     card = model.card_
-    facts = {_ROWS[key]: count for key, count in card["rows"].items()}
-    facts |= {_TOKENS[key]: count for key, count in card.get("tokens", {}).items()}
+    facts: dict[str, Any] = {_ROWS[key]: count for key, count in card["rows"].items()}
+    for key, count in card.get("tokens", {}).items():
+        facts[_TOKENS[key]] = value_text(count) if isinstance(count, Mapping) else count
     tables = []
     if card.get("pruning"):
         rules = [
