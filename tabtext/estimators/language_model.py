@@ -12,6 +12,7 @@ from tabtext.errors import ParameterError
 from tabtext.estimators.checkpoints import resolve_checkpoints
 from tabtext.estimators.classifier_training import in_direction
 from tabtext.estimators.corpora import as_corpus, corpus_documents
+from tabtext.estimators.fine_tuning import require_directions
 from tabtext.estimators.language_model_steps import LanguageModelSteps
 from tabtext.estimators.prompts import (
     TEMPERATURE,
@@ -221,11 +222,7 @@ class LanguageModel(LanguageModelSteps):
             If there is no network of this direction.
         """
         check_is_fitted(self, "card_")
-        if direction not in self.networks_:
-            raise ParameterError(
-                f"a {direction} encoder is wanted, and the language model has only a "
-                f"{', '.join(self.networks_)} one; fit it with direction='both'"
-            )
+        require_directions([direction], self.networks_)
         trained = self.networks_[direction].encoder
         options = trained.options
         if dropout_scale is not None:

@@ -4,7 +4,6 @@ A classifier's parameters and a fitted language model flow in; nothing flows out
 says which parameter the language model contradicts.
 """
 
-from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -15,21 +14,10 @@ from tabtext.estimators.text_parameters import SIZES, TextParameters
 if TYPE_CHECKING:
     from tabtext.estimators.language_model import LanguageModel
 
-__all__ = ["require_directions", "require_no_contradiction"]
+__all__ = ["require_no_contradiction"]
 
 _OF_TOKENS = ("tokens", "language", "rules", "max_vocabulary", "min_frequency")
 _OF_ENCODER = ("embedding_width", "hidden_width", "n_layers", "cell")
-
-
-def require_directions(origin: "LanguageModel", directions: Sequence[str]) -> None:
-    """Raise ``ParameterError`` unless the language model has an encoder for each direction."""
-    for direction in directions:
-        if direction not in origin.networks_:
-            raise ParameterError(
-                f"a {direction} encoder is wanted, and the language model has only a "
-                f"{', '.join(origin.networks_)} one; fit it with direction='both', or set "
-                f"direction={next(iter(origin.networks_))!r} here"
-            )
 
 
 def require_no_contradiction(parameters: TextParameters, origin: "LanguageModel") -> None:

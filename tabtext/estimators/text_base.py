@@ -22,9 +22,10 @@ from tabtext.estimators.classifier_training import (
 )
 from tabtext.estimators.defaults import choose_documents, choose_text_epochs
 from tabtext.estimators.explanation import Explanation, contributions_to, output_number
+from tabtext.estimators.fine_tuning import require_directions
 from tabtext.estimators.inputs import Sample
 from tabtext.estimators.language_model import LanguageModel
-from tabtext.estimators.origin import require_directions, require_no_contradiction
+from tabtext.estimators.origin import require_no_contradiction
 from tabtext.estimators.parameter_checks import (
     require_choice,
     require_share,
@@ -133,7 +134,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         require_whole("gradient_length", self.gradient_length, smallest=1)
         origin = self._language_model()
         if origin is not None:
-            require_directions(origin, self.directions())
+            require_directions(self.directions(), origin.networks_)
             require_no_contradiction(self, origin)
         if self._unfreezes_gradually(origin):
             require_single_rate(self.learning_rate)

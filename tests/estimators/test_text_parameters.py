@@ -117,7 +117,7 @@ def test_a_missing_direction_is_told_before_the_other_is_trained(
     model = TextClassifier(language_model=forward, direction=direction, verbose=0)
     model._train = lambda *given, **named: begun.append("training")  # type: ignore[method-assign]
 
-    with pytest.raises(ParameterError, match=r"backward encoder is wanted.*only a forward one"):
+    with pytest.raises(ParameterError, match=r"backward network is wanted.*only a forward one"):
         model.fit(TEXTS, LABELS)
 
     assert not begun
