@@ -87,12 +87,14 @@ def fit(
     """
     from tabtext.artifacts import require_destination
     from tabtext.estimators.text import TextClassifier, TextRegressor
+    from tabtext.estimators.text_inputs import read_labelled_texts
     from tabtext.tables import require_columns
 
     require_destination(out)  # before the work, not after it
     if language_model is not None:
         _refuse_with_language_model({"--size": size, "--tokens": tokens, "--language": language})
-    table = _read(data, text_column)
+    columns = text_column or ()
+    table = read_labelled_texts(data, columns=columns)
     targets = target or _label_of_folder(data, table)
     require_columns(table, targets)
     if task is Task.AUTO:
@@ -127,7 +129,7 @@ def fit(
             table,
             target=targets[0] if len(targets) == 1 else targets,
             sample_weight=weight,
-            validation=None if valid is None else _read(valid, text_column),
+            validation=None if valid is None else read_labelled_texts(valid, columns=columns),
             checkpoints=checkpoints,
             resume=resume,
         )
@@ -178,17 +180,6 @@ def explain(
         found.tokens, found.contributions, label=found.output, restore=found.restore
     )
     console.print(coloured)
-
-
-def _read(path: Path, text_columns: list[str] | None) -> "pa.Table":
-    """All columns of a file; of a folder the texts and their classes, not the names of files."""
-    from tabtext.text.files import FILE, read_text_file, warn_of_unlabelled
-
-    table = read_text_file(path, columns=text_columns or ())
-    if not path.is_dir():
-        return table
-    warn_of_unlabelled(path, table)
-    return table.drop_columns([FILE])
 
 
 def _label_of_folder(path: Path, table: "pa.Table") -> list[str]:

@@ -8,7 +8,7 @@ takes tokenizer and vocabulary from it.
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tabtext.text.tokenization import WordTokenizer
 
 __all__ = [
     "as_corpus",
+    "contradictions",
     "corpus_documents",
     "require_same_settings",
     "require_same_tokenizer",
@@ -80,11 +81,8 @@ def require_same_settings(parameters: TextParameters, corpus: Corpus) -> None:
 
     What has its default value follows the corpus.
     """
-    defaults = {field.name: field.default for field in fields(TextParameters)}
-    for name, of_corpus in settings_of(corpus.preprocessor).items():
-        value = getattr(parameters, name)
-        if value != defaults[name]:
-            _require_same(name, value, of_corpus, corpus)
+    for name, value, of_corpus in contradictions(parameters, settings_of(corpus.preprocessor)):
+        _require_same(name, value, of_corpus, corpus)
 
 
 def require_same_tokenizer(
@@ -126,6 +124,25 @@ def settings_of(preprocessor: TextPreprocessor) -> dict[str, Any]:
         "max_vocabulary": preprocessor.max_size,
         "min_frequency": preprocessor.min_freq,
     }
+
+
+def contradictions(
+    parameters: TextParameters, known: Mapping[str, Any]
+) -> Iterator[tuple[str, Any, Any]]:
+    """Give the name, value and known value of every parameter that was set to something else.
+
+    What has its default value follows what is known.
+
+    Examples
+    --------
+    >>> list(contradictions(TextParameters(language="de"), {"language": "en", "tokens": "bpe"}))
+    [('language', 'de', 'en')]
+    """
+    defaults = {field.name: field.default for field in fields(TextParameters)}
+    for name, of_other in known.items():
+        value = getattr(parameters, name)
+        if value not in (defaults[name], of_other):
+            yield name, value, of_other
 
 
 def _require_same(name: str, value: Any, of_corpus: Any, corpus: Corpus) -> None:

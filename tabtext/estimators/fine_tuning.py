@@ -6,11 +6,10 @@ contradiction that shows after hours of work, or never, is worth nothing.
 
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 from tabtext.errors import ParameterError, TabTextWarning
-from tabtext.estimators.corpora import settings_of
+from tabtext.estimators.corpora import contradictions, settings_of
 from tabtext.estimators.text_parameters import TextParameters
 from tabtext.text.language_model import LanguageModelNetwork
 from tabtext.text.preprocessing import TextPreprocessor
@@ -69,17 +68,16 @@ def require_same_network(
 
 def require_same_tokens(parameters: TextParameters, preprocessor: TextPreprocessor) -> None:
     """Raise ``ParameterError`` for a parameter that was set and asks for another tokenizer."""
-    defaults = {field.name: field.default for field in fields(TextParameters)}
-    known: dict[str, Any] = settings_of(preprocessor)
-    for name in ("tokens", "language", "rules"):
-        value = getattr(parameters, name)
-        # A model of a corpus has the corpus' tokenizer, and its own parameters at their defaults.
-        if name in known and value != defaults[name] and value != known[name]:
-            raise ParameterError(
-                f"{name}={value!r}, however: the texts of the language model to go on from were "
-                f"cut with {name}={known[name]!r}, and fine-tuning keeps its tokenizer. Leave the "
-                "parameter as it was, or fit a new model"
-            )
+    known = settings_of(preprocessor)
+    of_tokens: dict[str, Any] = {
+        name: known[name] for name in ("tokens", "language", "rules") if name in known
+    }
+    for name, value, of_model in contradictions(parameters, of_tokens):
+        raise ParameterError(
+            f"{name}={value!r}, however: the texts of the language model to go on from were cut "
+            f"with {name}={of_model!r}, and fine-tuning keeps its tokenizer. Leave the parameter "
+            "as it was, or fit a new model"
+        )
 
 
 def shared_tokens(transfer: VocabularyTransfer) -> dict[str, int]:

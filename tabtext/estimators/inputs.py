@@ -245,10 +245,23 @@ def split_sample(
 def combined(
     first: NDArray[np.float32] | None, second: NDArray[np.float32] | None
 ) -> NDArray[np.float32] | None:
-    """Return the product of two weights of every row, None being 1."""
+    """Return the product of two weights of every row, None being 1.
+
+    Raises
+    ------
+    ParameterError
+        If no row weighs anything, though it may by one of the two.
+    """
     if first is None or second is None:
-        return second if first is None else first
-    return first * second
+        product = second if first is None else first
+    else:
+        product = first * second
+    if product is not None and len(product) and not product.any():
+        raise ParameterError(
+            "class_weight and sample_weight together weigh all training rows 0, so there is "
+            "nothing to learn from"
+        )
+    return product
 
 
 def split_rows(

@@ -10,7 +10,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from torch import nn
 
-from tabtext.errors import ParameterError
 from tabtext.estimators.card import recipe, training_card
 from tabtext.estimators.checkpoints import checkpoints_for
 from tabtext.estimators.classifier_training import in_direction
@@ -30,6 +29,7 @@ from tabtext.estimators.fine_tuning import (
 )
 from tabtext.estimators.inputs import split_rows
 from tabtext.estimators.language_model_training import LanguageModelRun, train_language_model
+from tabtext.estimators.parameter_checks import require_choice, require_whole
 from tabtext.estimators.saving import SavedEstimator
 from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
 from tabtext.estimators.text_parameters import TextParameters
@@ -95,10 +95,9 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
     def check_parameters(self) -> None:
         """Raise ``ParameterError`` for what no later stage would notice before work begins."""
         super().check_parameters()
-        if self.softmax not in ("full", "adaptive"):
-            raise ParameterError(f"softmax={self.softmax!r} is neither 'full' nor 'adaptive'")
-        if not isinstance(self.bptt, int) or self.bptt < 2:
-            raise ParameterError(f"bptt={self.bptt!r} must be a whole number of at least 2")
+        require_choice("softmax", self.softmax, ("full", "adaptive"))
+        require_choice("monitor", self.monitor, ("valid_loss", "perplexity"))
+        require_whole("bptt", self.bptt, smallest=2)
 
     def _learn(
         self,

@@ -4,11 +4,10 @@ A classifier's parameters and a fitted language model flow in; nothing flows out
 says which parameter the language model contradicts.
 """
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from tabtext.errors import ParameterError
-from tabtext.estimators.corpora import settings_of
+from tabtext.estimators.corpora import contradictions, settings_of
 from tabtext.estimators.text_parameters import SIZES, TextParameters
 
 if TYPE_CHECKING:
@@ -25,15 +24,12 @@ def require_no_contradiction(parameters: TextParameters, origin: "LanguageModel"
 
     What has its default value follows the language model.
     """
-    defaults = {field.name: field.default for field in fields(TextParameters)}
-    for name, of_model in _settings_of(origin).items():
-        value = getattr(parameters, name)
-        if value not in (defaults[name], of_model):
-            raise ParameterError(
-                f"{name}={value!r}, however: the language model has {name}={of_model!r}, and its "
-                "tokens and encoder are taken over. Leave the parameter out, or fit a language "
-                "model with it"
-            )
+    for name, value, of_model in contradictions(parameters, _settings_of(origin)):
+        raise ParameterError(
+            f"{name}={value!r}, however: the language model has {name}={of_model!r}, and its "
+            "tokens and encoder are taken over. Leave the parameter out, or fit a language model "
+            "with it"
+        )
 
 
 def _settings_of(origin: "LanguageModel") -> dict[str, Any]:

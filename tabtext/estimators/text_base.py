@@ -224,7 +224,13 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             networks[direction] = network
         # All at once, so that a training that fails leaves no half of a model behind.
         self.networks_, self.histories_ = networks, histories
-        shape = networks[directions[0]].config()
+        self.card_ = self._new_card(rows, origin, run)
+
+    def _new_card(
+        self, rows: PreparedRows[Documents], origin: LanguageModel | None, run: ClassifierRun
+    ) -> dict[str, Any]:
+        directions = self.directions()
+        shape = self.networks_[directions[0]].config()
         encoder = shape.pop("encoder")
         settings = {
             **encoder["options"],
@@ -233,23 +239,24 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             "tokenizer": tokenizer_name(self.preprocessor_.tokenizer_),
             "language_model": None if origin is None else origin.card_["rows"],
         }
-        self.card_ = training_card(
+        card = training_card(
             self.target_.task,
-            nn.ModuleList(networks.values()),
-            histories[directions[0]],
-            recipe(options, settings, loss=self._loss_name(), batch_size=run.batch_size),
+            nn.ModuleList(self.networks_.values()),
+            self.histories_[directions[0]],
+            recipe(run.options, settings, loss=self._loss_name(), batch_size=run.batch_size),
             libraries=[tokenizer_library(self.preprocessor_.tokenizer_)],
         )
         valid = None if rows.valid is None else rows.valid.encoded
-        self.card_["tokens"] = token_counts(
+        card["tokens"] = token_counts(
             rows.train.encoded, valid, len(self.preprocessor_.vocabulary_)
         )
         if len(directions) > 1 and rows.valid is not None:
             outputs = self.target_.outputs(self._raw_of(rows.valid.encoded))
-            self.card_["metrics"] = {
+            card["metrics"] = {
                 m.name: m.function(rows.valid.truth, outputs, rows.valid.weight)
                 for m in METRICS[self.target_.task]
             }
+        return card
 
     def _new_network(self, origin: LanguageModel | None, direction: str) -> TextClassifierNetwork:
         """A network with a new head, on the language model's encoder or a fresh one."""
@@ -271,9 +278,9 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         self, rows: PreparedRows[Documents], origin: LanguageModel | None
     ) -> tuple[Phase, ...]:
         """The recipe: head first and then the rest, or everything from the start."""
-        epochs = self._auto_epochs(len(rows.train)) if self.epochs == "auto" else int(self.epochs)
         if not self._unfreezes_gradually(origin):
             return ()
+        epochs = self._auto_epochs(len(rows.train)) if self.epochs == "auto" else int(self.epochs)
         n_groups = len(self._new_network(origin, self.directions()[0]).layer_groups())
         return unfreezing_phases(epochs, n_groups, self.learning_rate)
 

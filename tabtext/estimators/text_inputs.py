@@ -15,7 +15,7 @@ from tabtext.text.preprocessing import TextPreprocessor, tokenize_columns
 from tabtext.text.reading import is_text, read_texts
 from tabtext.text.special_tokens import BEGIN, END, FIELD
 
-__all__ = ["as_text_table", "columns_of_fit", "is_table", "tokens_of_row"]
+__all__ = ["as_text_table", "columns_of_fit", "is_table", "read_labelled_texts", "tokens_of_row"]
 
 
 def as_text_table(data: Any) -> pa.Table:
@@ -39,7 +39,7 @@ def as_text_table(data: Any) -> pa.Table:
     """
     # os.path.exists says no to a text that is too long for a path; Path.exists raises.
     if isinstance(data, str | os.PathLike) and os.path.exists(data):
-        return _texts_of_file(Path(data))
+        return _with_plain_texts(read_labelled_texts(Path(data)))
     return _with_plain_texts(as_table(data)) if is_table(data) else read_texts(data, columns=TEXT)
 
 
@@ -84,6 +84,23 @@ def tokens_of_row(preprocessor: TextPreprocessor, table: pa.Table) -> tuple[str,
     return (BEGIN, *words, END)
 
 
+def read_labelled_texts(path: Path, *, columns: Sequence[str] = ()) -> pa.Table:
+    """Return the columns of a file; of a folder the texts and their classes, not the files' names.
+
+    Parameters
+    ----------
+    path : Path
+        See ``tabtext.text.files.read_text_file``.
+    columns : sequence of str
+        Columns that are texts even if they look like numbers.
+    """
+    table = read_text_file(path, columns=columns)
+    if not path.is_dir():
+        return table
+    warn_of_unlabelled(path, table)
+    return table.drop_columns([FILE])
+
+
 def is_table(data: Any) -> bool:
     """Whether this has columns, and is not one itself.
 
@@ -99,15 +116,6 @@ def is_table(data: Any) -> bool:
     # A single column is a stream, too.
     is_column = isinstance(data, pa.ChunkedArray) or hasattr(data, "to_frame")
     return hasattr(data, "__arrow_c_stream__") and not is_column
-
-
-def _texts_of_file(path: Path) -> pa.Table:
-    """The columns of a file; of a folder all but the names of its files."""
-    table = _with_plain_texts(read_text_file(path))
-    if not path.is_dir():
-        return table
-    warn_of_unlabelled(path, table)
-    return table.drop_columns([FILE])
 
 
 def _with_plain_texts(table: pa.Table) -> pa.Table:

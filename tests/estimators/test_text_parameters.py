@@ -105,6 +105,18 @@ def test_class_weights_that_leave_nothing_are_refused() -> None:
         model.fit(TEXTS, LABELS)
 
 
+def test_weights_of_classes_and_rows_that_leave_nothing_together_are_refused() -> None:
+    model = TextClassifier(class_weight={"pos": 0}, min_frequency=1, **TINY)
+    rows = [float(label == "pos") for label in LABELS]
+    with pytest.raises(ParameterError, match="nothing to learn from"):
+        model.fit(TEXTS, LABELS, sample_weight=rows)
+
+
+def test_a_language_model_has_no_accuracy_to_monitor() -> None:
+    with pytest.raises(ParameterError, match="monitor='accuracy' is not one of valid_loss"):
+        LanguageModel(monitor="accuracy").check_parameters()
+
+
 # --- beside a language model -------------------------------------------------------------
 
 

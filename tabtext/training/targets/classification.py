@@ -134,7 +134,7 @@ class ClassificationTarget:
         Raises
         ------
         ParameterError
-            If these are no weights, name an unknown class, or are 0 for all rows.
+            If these are no weights, or name an unknown class.
         """
         if class_weight is None:
             return None
@@ -156,13 +156,7 @@ class ClassificationTarget:
             per_class = np.array([class_weight.get(label, 1.0) for label in self.classes])
             if not (np.isfinite(per_class) & (per_class >= 0)).all():
                 raise ParameterError(f"class_weight={class_weight!r}: weights must be 0 or more")
-        weights = per_class.astype(np.float32)[codes]
-        if len(weights) and not weights.any():
-            raise ParameterError(
-                f"class_weight={class_weight!r} weighs all training rows 0, so there is nothing to "
-                "learn from"
-            )
-        return weights
+        return per_class.astype(np.float32)[codes]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the target as values that JSON can hold."""
