@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tabtext.errors import ParameterError
+from tabtext.estimators.text_columns import asked_columns
 from tabtext.estimators.text_parameters import TextParameters
 from tabtext.text.corpus import Corpus, is_corpus, open_corpus
 from tabtext.text.document_view import DocumentView
@@ -81,8 +82,10 @@ def require_same_settings(parameters: TextParameters, corpus: Corpus) -> None:
 
     What has its default value follows the corpus.
     """
-    for name, value, of_corpus in contradictions(parameters, settings_of(corpus.preprocessor)):
-        _require_same(name, value, of_corpus, corpus)
+    known = settings_of(corpus.preprocessor)
+    _require_same_columns(parameters.text_columns, known.pop("text_columns"), corpus)
+    for name, value, of_corpus in contradictions(parameters, known):
+        raise _contradiction(name, value, of_corpus, corpus)
 
 
 def require_same_tokenizer(
@@ -95,8 +98,7 @@ def require_same_tokenizer(
         "tabtext lm prepare --tokenizer-of"
     )
     _require_same_tokenizer(corpus, preprocessor, remedy)
-    if text_columns is not None:
-        _require_same("text_columns", text_columns, corpus.preprocessor.columns_, corpus)
+    _require_same_columns(text_columns, corpus.preprocessor.columns_, corpus)
 
 
 def settings_of(preprocessor: TextPreprocessor) -> dict[str, Any]:
@@ -145,14 +147,17 @@ def contradictions(
             yield name, value, of_other
 
 
-def _require_same(name: str, value: Any, of_corpus: Any, corpus: Corpus) -> None:
-    if name == "text_columns":
-        value = [value] if isinstance(value, str) else list(value)
-    if value != of_corpus:
-        raise ParameterError(
-            f"{name}={value!r}, however: the corpus in {corpus.directory} was prepared with "
-            f"{name}={of_corpus!r}. Leave the parameter out, or prepare another corpus with it"
-        )
+def _require_same_columns(text_columns: Any, of_corpus: Sequence[str], corpus: Corpus) -> None:
+    asked = asked_columns(text_columns)
+    if asked is not None and asked != list(of_corpus):
+        raise _contradiction("text_columns", asked, list(of_corpus), corpus)
+
+
+def _contradiction(name: str, value: Any, of_corpus: Any, corpus: Corpus) -> ParameterError:
+    return ParameterError(
+        f"{name}={value!r}, however: the corpus in {corpus.directory} was prepared with "
+        f"{name}={of_corpus!r}. Leave the parameter out, or prepare another corpus with it"
+    )
 
 
 def _require_same_tokenizer(corpus: Corpus, preprocessor: TextPreprocessor, remedy: str) -> None:

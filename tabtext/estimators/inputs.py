@@ -243,23 +243,25 @@ def split_sample(
 
 
 def combined(
-    first: NDArray[np.float32] | None, second: NDArray[np.float32] | None
+    of_rows: NDArray[np.float32] | None, of_classes: NDArray[np.float32] | None
 ) -> NDArray[np.float32] | None:
-    """Return the product of two weights of every row, None being 1.
+    """Return the weight of every row, by itself times by its class, None being 1.
 
     Raises
     ------
     ParameterError
-        If no row weighs anything, though it may by one of the two.
+        If no row weighs anything.
     """
-    if first is None or second is None:
-        product = second if first is None else first
+    given = {"sample_weight": of_rows, "class_weight": of_classes}
+    names = [name for name, weights in given.items() if weights is not None]
+    if of_rows is None or of_classes is None:
+        product = of_classes if of_rows is None else of_rows
     else:
-        product = first * second
+        product = of_rows * of_classes
     if product is not None and len(product) and not product.any():
         raise ParameterError(
-            "class_weight and sample_weight together weigh all training rows 0, so there is "
-            "nothing to learn from"
+            f"all training rows weigh 0 by {' times '.join(names)}, so there is nothing to learn "
+            "from"
         )
     return product
 

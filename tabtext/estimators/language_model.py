@@ -150,7 +150,7 @@ class LanguageModel(LanguageModelSteps):
         X: Any,  # noqa: N803 - scikit-learn's name
         *,
         epochs: int | Literal["auto"] | None = None,
-        learning_rate: float | tuple[float, ...] | None = None,
+        learning_rate: float | None = None,
         max_time: float | str | None = None,
         verbose: int | None = None,
         validation: Any = None,

@@ -34,6 +34,7 @@ from tabtext.estimators.saving import SavedEstimator
 from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
 from tabtext.estimators.text_parameters import TextParameters
 from tabtext.estimators.tokenizing import tokenizing
+from tabtext.estimators.unfreezing import require_single_rate
 from tabtext.text.corpus import Corpus
 from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
@@ -221,6 +222,9 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         for direction in self.directions():
             require_same_network(self, self.softmax, origin.networks_[direction])
         require_same_tokens(self, origin.preprocessor_)
+        require_single_rate(
+            self.learning_rate, what="fine-tuning", remedy=": fine_tune(learning_rate=...)"
+        )
 
     def _new_network(self, vocabulary: Vocabulary) -> LanguageModelNetwork:
         cutoffs = choose_cutoffs(vocabulary.counts) if self.softmax == "adaptive" else None

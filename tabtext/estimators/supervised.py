@@ -6,6 +6,7 @@ network and trains it. Every step is a function of another module or a hook that
 this one only calls them in order.
 """
 
+import os
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -254,7 +255,8 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         """Validation rows as the readers of ``inputs`` understand them."""
         if isinstance(validation, tuple) and len(validation) == 2:
             return self._as_input(validation[0]), validation[1]
-        return validation
+        is_path = isinstance(validation, str | os.PathLike)
+        return self._as_input(validation) if is_path else validation
 
     def _encode(self, sample: Sample, features: Features | None = None) -> EncodedSample[Features]:
         """Rows as the network reads them."""

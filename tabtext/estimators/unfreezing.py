@@ -1,5 +1,7 @@
 """ULMFiT's recipe for a classifier on a language model: the head first, then one group more."""
 
+from numbers import Real
+
 from tabtext.errors import ParameterError
 from tabtext.training.options import Phase, gradual_unfreezing
 
@@ -47,11 +49,22 @@ def unfreezing_phases(
     return (*phases[:n_partial], phases[-1])
 
 
-def require_single_rate(learning_rate: float | tuple[float, ...]) -> float:
-    """Return the rate; raise ``ParameterError`` if there are several."""
-    if not isinstance(learning_rate, int | float):
+def require_single_rate(
+    learning_rate: float | tuple[float, ...],
+    *,
+    what: str = "gradual unfreezing",
+    remedy: str = ". Use unfreezing='joint' for rates of your own",
+) -> float:
+    """Return the rate; raise ``ParameterError`` if there are several.
+
+    Examples
+    --------
+    >>> require_single_rate(0.01)
+    0.01
+    """
+    if not isinstance(learning_rate, Real):
         raise ParameterError(
-            f"{learning_rate=} names several rates; gradual unfreezing takes one, the head's, and "
-            "gives earlier groups less. Use unfreezing='joint' for rates of your own"
+            f"{learning_rate=} names several rates; {what} takes one, that of the last layers, and "
+            f"gives earlier groups less{remedy}"
         )
-    return learning_rate
+    return float(learning_rate)

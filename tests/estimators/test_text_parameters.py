@@ -1,5 +1,6 @@
 """Parameters of text estimators: checked before the work begins, and against a language model."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,32 @@ def test_weights_of_classes_and_rows_that_leave_nothing_together_are_refused() -
     rows = [float(label == "pos") for label in LABELS]
     with pytest.raises(ParameterError, match="nothing to learn from"):
         model.fit(TEXTS, LABELS, sample_weight=rows)
+
+
+def test_weights_that_leave_nothing_are_called_by_their_names() -> None:
+    model = TextClassifier(class_weight={"pos": 0, "neg": 0}, min_frequency=1, **TINY)
+    with pytest.raises(ParameterError, match="weigh 0 by class_weight, so"):
+        model.fit(TEXTS, LABELS)
+    with pytest.raises(ParameterError, match="weigh 0 by sample_weight times class_weight, so"):
+        model.fit(TEXTS, LABELS, sample_weight=[1.0] * len(TEXTS))
+
+
+def test_fine_tuning_refuses_several_rates_before_it_reads(forward: LanguageModel) -> None:
+    with pytest.raises(ParameterError, match="fine-tuning takes one, that of the last layers"):
+        forward.fine_tune(object(), learning_rate=(1e-4, 1e-3))  # type: ignore[arg-type]
+
+
+def test_a_folder_of_texts_may_validate(tmp_path: Path) -> None:
+    for label in ("pos", "neg"):
+        (tmp_path / label).mkdir()
+        for number in range(10):
+            (tmp_path / label / f"{number}.txt").write_text(f"a {label} film number {number}")
+
+    model = TextClassifier(min_frequency=1, **TINY).fit(
+        tmp_path, target="label", validation=tmp_path
+    )
+
+    assert model.card_["rows"]["valid"] == 20
 
 
 def test_a_language_model_has_no_accuracy_to_monitor() -> None:
