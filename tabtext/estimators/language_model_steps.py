@@ -33,7 +33,7 @@ from tabtext.estimators.parameter_checks import require_choice, require_whole
 from tabtext.estimators.saving import SavedEstimator
 from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
 from tabtext.estimators.text_parameters import TextParameters
-from tabtext.estimators.tokenizing import tokenizing
+from tabtext.estimators.tokenizing import counting, tokenizing
 from tabtext.estimators.unfreezing import require_single_rate
 from tabtext.text.corpus import Corpus
 from tabtext.text.document_view import DocumentView
@@ -44,6 +44,7 @@ from tabtext.text.reading import read_texts, warn_of_several
 from tabtext.text.softmax.adaptive import choose_cutoffs
 from tabtext.text.transfer import VocabularyTransfer, transferred_network
 from tabtext.text.vocabulary import Vocabulary
+from tabtext.text.word_vectors import word_vectors
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.devices import choose_device
@@ -81,12 +82,16 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         which is several times faster for large vocabularies and a little less accurate.
     bptt : int
         Tokens through which gradients flow back; every batch varies around it.
+    initial_vectors : {"counts", "random"}
+        What word vectors ``fit`` begins with: those of ``tabtext.text.word_vectors``, from counts
+        of which words stand near which in the training texts; or random numbers.
     **parameters
         Those of ``text_parameters.TextParameters`` and ``training_parameters.TrainingParameters``.
     """
 
     softmax: Literal["full", "adaptive"] = "full"
     bptt: int = 70
+    initial_vectors: Literal["counts", "random"] = "counts"
     # On film snippets, of 3e-3, 4e-3, 6e-3 and 8e-3 the middle ones. Classifiers keep the smaller
     # rate of all estimators: on IMDb 5e-3 was no better, and unsteady in the first epochs.
     learning_rate: float | tuple[float, ...] = 5e-3
@@ -99,6 +104,7 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         require_choice("softmax", self.softmax, ("full", "adaptive"))
         require_choice("monitor", self.monitor, ("valid_loss", "perplexity"))
         require_whole("bptt", self.bptt, smallest=2)
+        require_choice("initial_vectors", self.initial_vectors, ("counts", "random"))
 
     def _learn(
         self,
@@ -120,12 +126,17 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         train, valid, preprocessor = reading.train, reading.valid, reading.preprocessor
         phases = () if origin is None else self._fine_tuning_phases(train.n_tokens)
         options = self.training_options(train.n_tokens, phases=phases)
+        vectors = None
+        if origin is None and self.initial_vectors == "counts":
+            vectors = self._count_vectors(train, preprocessor.vocabulary_)
         n_streams = self.rows_per_batch(train.n_tokens)
         shown = [ProgressBar()] if self.verbose > 0 else []
         networks: dict[str, LanguageModelNetwork] = {}
         histories: dict[str, History] = {}
         for direction in self.directions():
             network, transfer = self._start(direction, preprocessor, origin)
+            if vectors is not None:
+                network.set_word_vectors(vectors)
             if transfer is not None and not networks:  # both directions know the same words
                 warn_of_few_shared(transfer, preprocessor.vocabulary_.tokens)
             run = LanguageModelRun(
@@ -231,6 +242,14 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         with seeded(self.random_state):
             return LanguageModelNetwork(
                 len(vocabulary), self.encoder_options(), softmax=self.softmax, cutoffs=cutoffs
+            )
+
+    def _count_vectors(self, train: AnyDocuments, vocabulary: Vocabulary) -> NDArray[np.float32]:
+        """Word vectors to begin with, from counts of neighbours in the training texts."""
+        width = self.encoder_options().embedding_width
+        with counting(train, verbose=self.verbose) as progress:
+            return word_vectors(
+                train, len(vocabulary), width, seed=self.random_state, progress=progress
             )
 
     def _fine_tuning_phases(self, n_tokens: int) -> tuple[Phase, ...]:

@@ -35,19 +35,21 @@ class Pooled(NamedTuple):
     last: Tensor
     largest: Tensor
     total: Tensor
+    words: Tensor
 
 
 class ConcatPooling(nn.Module):
-    """Sum up the outputs of a document's tokens: the last, the largest and the mean, side by side.
+    """Sum up a document: the last, the largest and the mean output, and the mean word vector.
 
     The last output knows the whole document, but more of its end; the largest and the mean find
-    again what was said on the way. Padding counts in none of them. A document without tokens has
-    zeros.
+    again what was said on the way. The mean of the word vectors is the document as a bag of words:
+    what the words say by themselves need not find its way through the recurrent layers. Padding
+    counts in none of them. A document without tokens has zeros.
 
     **Shape**
 
-    - Input: outputs ``(rows, length, width)`` and integer lengths ``(rows,)``.
-    - Output: ``(rows, 3 * width)``.
+    - Input: outputs and word vectors ``(rows, length, width)``, and integer lengths ``(rows,)``.
+    - Output: ``(rows, 4 * width)``.
 
     A long document can be pooled as it is read, chunk by chunk: ``start``, then ``add`` for each,
     then ``finish``.
@@ -60,32 +62,33 @@ class ConcatPooling(nn.Module):
     Examples
     --------
     >>> outputs = torch.tensor([[[1.0], [5.0], [3.0]], [[2.0], [9.0], [9.0]]])
-    >>> ConcatPooling()(outputs, torch.tensor([3, 1]))
-    tensor([[3., 5., 3.],
-            [2., 2., 2.]])
+    >>> words = torch.tensor([[[0.0], [2.0], [4.0]], [[7.0], [0.0], [0.0]]])
+    >>> ConcatPooling()(outputs, words, torch.tensor([3, 1]))
+    tensor([[3., 5., 3., 2.],
+            [2., 2., 2., 7.]])
     """
 
-    def forward(self, outputs: Tensor, lengths: Tensor) -> Tensor:
-        """Return the pooled outputs of whole documents."""
+    def forward(self, outputs: Tensor, words: Tensor, lengths: Tensor) -> Tensor:
+        """Return what is pooled of whole documents."""
         rows, _, width = outputs.shape
         pooled = self.start(rows, width, like=outputs)
-        return self.finish(self.add(pooled, outputs, lengths), lengths)
+        return self.finish(self.add(pooled, outputs, words, lengths), lengths)
 
     @staticmethod
     def start(rows: int, width: int, *, like: Tensor) -> Pooled:
         """Return what is known before the first token; dtype and device are those of ``like``."""
         nothing = like.new_zeros(rows, width)
-        return Pooled(nothing, nothing.new_full((rows, width), -torch.inf), nothing)
+        return Pooled(nothing, nothing.new_full((rows, width), -torch.inf), nothing, nothing)
 
     @staticmethod
-    def add(pooled: Pooled, outputs: Tensor, lengths: Tensor) -> Pooled:
+    def add(pooled: Pooled, outputs: Tensor, words: Tensor, lengths: Tensor) -> Pooled:
         """Return what is known after some more tokens.
 
         Parameters
         ----------
         pooled : Pooled
             What was known before them.
-        outputs : Tensor of shape (rows, length, width)
+        outputs, words : Tensor of shape (rows, length, width)
             Of these tokens.
         lengths : Tensor of shape (rows,)
             How many tokens each document has from the first of these on; those of a document that
@@ -100,15 +103,25 @@ class ConcatPooling(nn.Module):
         last = torch.where(inside[:, :1], last, pooled.last)
         behind = ~inside[:, :, None]
         largest = outputs.masked_fill(behind, -torch.inf).amax(1)
-        total = outputs.masked_fill(behind, 0.0).sum(1, dtype=pooled.total.dtype)
-        return Pooled(last, pooled.largest.maximum(largest), pooled.total + total)
+        total, total_words = (
+            vectors.masked_fill(behind, 0.0).sum(1, dtype=pooled.total.dtype)
+            for vectors in (outputs, words)
+        )
+        return Pooled(
+            last,
+            pooled.largest.maximum(largest),
+            pooled.total + total,
+            pooled.words + total_words,
+        )
 
     @staticmethod
     def finish(pooled: Pooled, lengths: Tensor) -> Tensor:
-        """Return last, largest and mean of documents of these lengths."""
+        """Return last, largest, mean and mean word of documents of these lengths."""
         largest = pooled.largest.masked_fill((lengths < 1)[:, None], 0.0)
-        mean = pooled.total / lengths.clamp(min=1)[:, None]
-        return torch.cat([pooled.last, largest, mean], dim=1)
+        counts = lengths.clamp(min=1)[:, None]
+        return torch.cat(
+            [pooled.last, largest, pooled.total / counts, pooled.words / counts], dim=1
+        )
 
 
 class TextClassifierNetwork(nn.Module):
@@ -196,7 +209,7 @@ class TextClassifierNetwork(nn.Module):
             "gradient_length": self.gradient_length,
         }
         self.head = _head(
-            [3 * encoder.options.embedding_width, *head_widths, n_outputs],
+            [4 * encoder.options.embedding_width, *head_widths, n_outputs],
             [pooling_dropout, *[head_dropout] * len(head_widths)],
             head_norm,
         )
@@ -267,7 +280,7 @@ class TextClassifierNetwork(nn.Module):
     def _features_in_one_go(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """What an exporter can trace: the same results, without chunks and sorting."""
         encoded = self.encoder(tokens, self.encoder.initial_state(tokens.shape[0]))
-        features: Tensor = self.pooling(encoded.raw, lengths)
+        features: Tensor = self.pooling(encoded.raw, encoded.words, lengths)
         return features
 
 
@@ -323,7 +336,7 @@ class _Reading:
         self, tokens: Tensor, left: Tensor, state: State, pooled: Pooled
     ) -> tuple[State, Pooled]:
         encoded = self.encoder(tokens, state)
-        return encoded.state, self.pooling.add(pooled, encoded.raw, left)
+        return encoded.state, self.pooling.add(pooled, encoded.raw, encoded.words, left)
 
 
 def _is_exported() -> bool:

@@ -33,6 +33,8 @@ class EncoderOutput(NamedTuple):
     """Of every token, features dropped in training."""
     raw: Tensor
     """The same before dropout."""
+    words: Tensor
+    """The vectors of the tokens themselves, as the first layer reads them."""
     state: State
     """After the last token."""
 
@@ -132,13 +134,14 @@ class AWDLSTM(nn.Module):
             word_mask=masks.words,
             locked_mask=masks.inputs,
         )
-        after: list[LayerState] = []
+        words, after = sequence, list[LayerState]()
         for number, layer in enumerate(self._layers()):
             raw, layer_state = layer(sequence, state[number])
             sequence = locked_dropout(raw, masks.behind[number] if masks.behind else None)
             after.append(layer_state)
         self._note_squares(sequence, raw)
-        return EncoderOutput(sequence.transpose(0, 1), raw.transpose(0, 1), tuple(after))
+        vectors = (sequence.transpose(0, 1), raw.transpose(0, 1), words.transpose(0, 1))
+        return EncoderOutput(*vectors, tuple(after))
 
     @contextmanager
     def fixed_masks(self, batch_size: int) -> Iterator[None]:
