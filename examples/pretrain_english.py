@@ -6,13 +6,21 @@ ARTICLES is a folder of Parquet files with a column of texts: raw English Wikipe
 that ships. Interrupted at any point, by Ctrl-C, a reboot or a power cut, the same command goes on
 from where it was. One pass over 37 million words takes about an hour and a half on two CPU cores.
 
+The model is written packed, with a README.md that says what it is and checksums.json beside it:
+put the directory into ``tabtext/pretrained``, and ``LanguageModel.from_pretrained`` finds it.
+
 The same by hand: ``tabtext lm prepare``, then ``tabtext lm train``.
 """
 
 import argparse
+import os
+import platform
 from pathlib import Path
 
+import pyarrow as pa
+
 from tabtext import LanguageModel
+from tabtext.estimators.pretrained import write_checksums
 from tabtext.tables import read_table
 from tabtext.text.corpus import Corpus, prepare_corpus
 from tabtext.text.preprocessing import TextPreprocessor
@@ -24,6 +32,12 @@ SHAPE = {"embedding_width": 160, "hidden_width": 256, "n_layers": 2}
 RECIPE = {"softmax": "adaptive", "dropout_scale": 0.25, "epochs": 1, "batch_size": 32}
 VOCABULARY = 60_000
 
+CORPUS = "English Wikipedia"
+ATTRIBUTION = """\
+The texts are by the contributors to Wikipedia (https://en.wikipedia.org), under the Creative
+Commons Attribution-ShareAlike 3.0 licence (https://creativecommons.org/licenses/by-sa/3.0/).
+Whoever hands on the model hands on this attribution."""
+
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -32,6 +46,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--text", default="text", help="column of texts in both")
     parser.add_argument("--out", type=Path, default=Path("runs/english-small-v1"))
     parser.add_argument("--direction", choices=["forward", "backward"], default="forward")
+    parser.add_argument("--corpus", default=CORPUS, help="what the articles are, for README.md")
+    parser.add_argument("--attribution", default=ATTRIBUTION, help="whose, and their licence")
     parser.add_argument("--max-time", default=None, help="such as 2h; default: one whole pass")
     arguments = parser.parse_args(argv)
 
@@ -43,8 +59,10 @@ def main(argv: list[str] | None = None) -> None:
     model.fit(
         corpus, validation=valid, checkpoints=Path(f"{arguments.out}.checkpoints"), resume=True
     )
-    model.save(arguments.out)
-    print(f"perplexity on {arguments.valid}: {model.perplexity(valid):.1f}")
+    perplexity = write_for_others(
+        model, arguments.out, valid, corpus=arguments.corpus, attribution=arguments.attribution
+    )
+    print(f"perplexity on {arguments.valid}: {perplexity:.1f}")
     print(f"the model is in {arguments.out}")
 
 
@@ -57,6 +75,66 @@ def prepared(articles: Path, column: str, directory: Path) -> Corpus:
     if not files:
         raise SystemExit(f"{articles} has no .parquet files")
     return prepare_corpus(files, directory, preprocessor=preprocessor, progress=True)
+
+
+def write_for_others(
+    model: LanguageModel,
+    out: Path,
+    valid: pa.Table,
+    *,
+    corpus: str = CORPUS,
+    attribution: str = ATTRIBUTION,
+) -> float:
+    """Write the model packed, with README.md and checksums; return its perplexity as it ships."""
+    model.card_ |= {"corpus": corpus, "attribution": attribution}
+    model.save(out, packed=True)
+    judged = LanguageModel.load(out).evaluate(valid)
+    (out / "README.md").write_text(readme(model, out.name, judged), encoding="utf-8")
+    write_checksums(out)
+    return judged["perplexity"]
+
+
+def readme(model: LanguageModel, name: str, judged: dict[str, float]) -> str:
+    """Return what a person should know of a fitted model, as Markdown."""
+    card, recipe, history = model.card_, model.card_["recipe"], model.history_
+    n_steps, curve = len(history.step_losses), history.thinned(50)
+    facts = [
+        ("corpus", card["corpus"]),
+        ("documents", f"{card['rows']['train']:,}"),
+        ("tokens read", f"{card['tokens']['read']:,}"),
+        ("vocabulary", f"{len(model.preprocessor_.vocabulary_):,} tokens"),
+        ("parameters", f"{card['parameters']:,}"),
+        ("direction", recipe["directions"]),
+        ("steps", f"{n_steps:,}, of {recipe['batch_size']} streams of {recipe['bptt']} tokens"),
+        ("peak learning rate", recipe["learning_rate"]),
+        ("time", f"{card['seconds'] / 60:.0f} minutes"),
+        ("device", f"{card['device']}, {platform.machine()} with {os.cpu_count()} cores"),
+        ("ended before its plan", history.stopped or "no"),
+        ("perplexity", f"{judged['perplexity']:.1f} on {judged['tokens']:,.0f} held-out tokens"),
+        ("unknown among them", f"{judged['unknown']:.2%}"),
+        *((library, number) for library, number in card["versions"].items()),
+    ]
+    epochs = [(n, f"{e.metrics['perplexity']:.1f}") for n, e in enumerate(history.epochs, start=1)]
+    losses = [
+        (f"{min(place * curve.steps_per_point, n_steps):,}", f"{loss:.3f}")
+        for place, loss in enumerate(curve.step_losses, start=1)
+    ]
+    parts = [
+        f"# {name}",
+        "A language model, an AWD-LSTM, that `examples/pretrain_english.py` of tabtext trained.",
+        markdown_table(("what", "value"), facts),
+        f"## Licence of the texts\n\n{card['attribution']}",
+        "## Validation, before the weights were packed",
+        markdown_table(("epoch", "perplexity"), epochs),
+        "## Training\n\nLoss for each token, with dropout: the mean since the step above.",
+        markdown_table(("step", "loss"), losses),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(head: tuple[str, str], rows: list[tuple[object, object]]) -> str:
+    lines = [head, ("---", "---"), *rows]
+    return "\n".join(f"| {left} | {right} |" for left, right in lines)
 
 
 if __name__ == "__main__":

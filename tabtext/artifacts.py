@@ -5,6 +5,10 @@
       preprocessor/        how columns are coded: JSON and Arrow IPC
       weights.safetensors  the network's tensors
 
+Format 1 has the tensors as they are. Format 2 has them packed, which ``"packing"`` in config.json
+names (see ``tabtext.packing``): versions of tabtext that know nothing of it refuse it for its
+number.
+
 A directory is first written beside its destination and renamed when complete, so that a full disk
 or a killed process never leaves half an artifact under its name. Where an older artifact stands,
 two renames follow each other; a process killed between them leaves both, whole, in hidden siblings.
@@ -22,6 +26,7 @@ from torch import Tensor
 
 from tabtext import __version__
 from tabtext.errors import ArtifactError, MissingFileError, SaveError
+from tabtext.packing import PACKING, pack, unpack
 
 __all__ = [
     "FORMAT_VERSION",
@@ -33,7 +38,10 @@ __all__ = [
     "write_tensors",
 ]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""The highest that this version reads. It writes 1 where it can, which all versions read."""
+
+_UNPACKED, _PACKED = 1, 2
 
 _CONFIG = "config.json"
 _WEIGHTS = "weights.safetensors"
@@ -41,7 +49,11 @@ _WEIGHTS = "weights.safetensors"
 
 @contextmanager
 def write_artifact(
-    directory: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor]
+    directory: Path,
+    config: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    *,
+    packed: bool = False,
 ) -> Iterator[Path]:
     """Write an artifact directory; it appears under its name when the block ends.
 
@@ -55,6 +67,8 @@ def write_artifact(
         What is needed to rebuild the estimator, JSON types only.
     weights : mapping of str to Tensor
         The network's ``state_dict``.
+    packed : bool
+        Write large matrices as int8, see ``tabtext.packing``.
 
     Yields
     ------
@@ -66,6 +80,8 @@ def write_artifact(
     SaveError
         If writing fails (disk full, no permission), or if ``directory`` holds something that is
         not an artifact. What stood there is left as it was.
+    DataError
+        If weights that are NaN or infinite were to be packed.
 
     Examples
     --------
@@ -78,15 +94,16 @@ def write_artifact(
     """
     directory = Path(directory).absolute()
     require_destination(directory)
+    tensors = pack(weights) if packed else weights
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
     except OSError as error:
         raise SaveError(f"cannot write to {directory.parent}: {error}") from error
     try:
-        header = {"format_version": FORMAT_VERSION, "tabtext_version": __version__}
+        header = _header(packed=packed)
         (temporary / _CONFIG).write_text(json.dumps({**header, **config}, indent=2) + "\n")
-        write_tensors(temporary / _WEIGHTS, weights)
+        write_tensors(temporary / _WEIGHTS, tensors)
         yield temporary
         # mkdtemp makes private directories; an artifact is as readable as its surroundings.
         temporary.chmod(directory.parent.stat().st_mode & 0o777)
@@ -133,9 +150,30 @@ def read_config(directory: Path) -> dict[str, Any]:
     return dict(config)
 
 
-def read_weights(directory: Path) -> dict[str, Tensor]:
-    """Read the weights of an artifact, on the CPU; raises what ``read_tensors`` does."""
-    return read_tensors(Path(directory) / _WEIGHTS)
+def read_weights(directory: Path, config: Mapping[str, Any] | None = None) -> dict[str, Tensor]:
+    """Read the weights of an artifact, on the CPU, as they were before they were packed.
+
+    Parameters
+    ----------
+    directory : Path
+        The artifact.
+    config : mapping, optional
+        What ``read_config`` returned of it; read again if it is not given.
+
+    Raises
+    ------
+    MissingFileError, ArtifactError
+        As ``read_config`` and ``read_tensors``; also if the packing is unknown.
+    """
+    directory = Path(directory)
+    packing = (read_config(directory) if config is None else config).get("packing")
+    if packing not in (None, PACKING):
+        raise ArtifactError(
+            f"the weights in {directory} are packed as {packing!r}; tabtext {__version__} knows "
+            f"{PACKING!r}. Upgrade with: pip install --upgrade tabtext"
+        )
+    tensors = read_tensors(directory / _WEIGHTS)
+    return tensors if packing is None else unpack(tensors)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -181,6 +219,13 @@ def require_destination(directory: Path) -> None:
             f"{directory} holds other files and no saved model, so it is not replaced; "
             "choose another place or empty it first"
         )
+
+
+def _header(*, packed: bool) -> dict[str, Any]:
+    """What every config begins with."""
+    version = _PACKED if packed else _UNPACKED
+    header = {"format_version": version, "tabtext_version": __version__}
+    return {**header, "packing": PACKING} if packed else header
 
 
 def _replace(directory: Path, temporary: Path) -> None:

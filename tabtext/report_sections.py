@@ -170,7 +170,9 @@ def training_section(model: "Model", title: str) -> Section:
             ),
             Picture(
                 f"Learning rate per step{which}",
-                plots.plot_learning_rate(history.step_learning_rates),
+                plots.plot_learning_rate(
+                    history.step_learning_rates, steps_per_point=history.steps_per_point
+                ),
             ),
         ]
     phases = phase_rows(card["recipe"].get("phases", ()))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tabtext.artifacts import FORMAT_VERSION, read_config, read_weights, write_artifact
-from tabtext.errors import ArtifactError, MissingFileError, SaveError
+from tabtext.errors import ArtifactError, DataError, MissingFileError, SaveError
 
 WEIGHTS = {"weight": torch.arange(6.0).reshape(2, 3)}
 
@@ -118,3 +118,50 @@ def test_a_newer_format_asks_for_an_upgrade(tmp_path: Path) -> None:
     path.write_text(json.dumps(newer))
     with pytest.raises(ArtifactError, match="Upgrade with: pip install"):
         read_config(tmp_path / "model")
+
+
+def test_a_packed_artifact_is_smaller_and_says_how_it_is_packed(tmp_path: Path) -> None:
+    weights = {"matrix": torch.randn(200, 100), "bias": torch.randn(100)}
+    for name in ("plain", "packed"):
+        with write_artifact(tmp_path / name, {}, weights, packed=name == "packed"):
+            pass
+
+    plain, packed = (read_weights(tmp_path / name) for name in ("plain", "packed"))
+
+    sizes = [(tmp_path / n / "weights.safetensors").stat().st_size for n in ("plain", "packed")]
+    assert sizes[1] < 0.3 * sizes[0]
+    assert read_config(tmp_path / "packed")["packing"] == "int8_rows"
+    torch.testing.assert_close(packed["matrix"], plain["matrix"], rtol=0, atol=0.03)
+    assert packed["matrix"].dtype == torch.float32
+    assert torch.equal(packed["bias"], weights["bias"])
+
+
+def test_only_packed_artifacts_need_a_version_that_can_read_them(tmp_path: Path) -> None:
+    with write_artifact(tmp_path / "packed", {}, WEIGHTS, packed=True):
+        pass
+    save(tmp_path / "plain")
+
+    assert read_config(tmp_path / "plain")["format_version"] == 1
+    assert "packing" not in read_config(tmp_path / "plain")
+    assert read_config(tmp_path / "packed")["format_version"] == 2
+
+
+def test_an_unknown_packing_asks_for_an_upgrade(tmp_path: Path) -> None:
+    with write_artifact(tmp_path / "model", {}, WEIGHTS, packed=True):
+        pass
+    config = {**read_config(tmp_path / "model"), "packing": "int4_blocks"}
+
+    with pytest.raises(ArtifactError, match=r"'int4_blocks'; .*Upgrade with: pip install"):
+        read_weights(tmp_path / "model", config)
+
+
+def test_weights_that_cannot_be_packed_leave_the_previous_artifact(tmp_path: Path) -> None:
+    save(tmp_path / "model")
+    with (
+        pytest.raises(DataError, match="'w' holds NaN"),
+        write_artifact(tmp_path / "model", {}, {"w": torch.full((64, 64), torch.nan)}, packed=True),
+    ):
+        pass
+
+    assert read_config(tmp_path / "model")["note"] == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -19,9 +19,9 @@ from tabtext.cli.options import (
     Json,
     Language,
     LanguageData,
+    LanguageModelName,
     LearningRate,
     MaxTime,
-    ModelDirectory,
     OutModel,
     OwnDevice,
     OwnSeed,
@@ -66,11 +66,11 @@ def prepare(
         int | None, typer.Option(help="Rarer tokens become unknown; default: 3.")
     ] = None,
     tokenizer_of: Annotated[
-        Path | None,
+        str | None,
         typer.Option(help="Model or corpus that cuts the texts: for a model to be fine-tuned."),
     ] = None,
     vocabulary_of: Annotated[
-        Path | None,
+        str | None,
         typer.Option(help="Model or corpus whose vocabulary is kept too: for validation, tests."),
     ] = None,
     replace: Annotated[
@@ -166,7 +166,7 @@ def train(
 
 @lm.command()
 def fine_tune(
-    model: ModelDirectory,
+    model: LanguageModelName,
     data: LanguageData,
     out: OutModel,
     valid: ValidTexts = None,
@@ -189,7 +189,7 @@ def fine_tune(
     from tabtext.estimators.language_model import LanguageModel
 
     require_destination(out)  # before the work, not after it
-    origin = LanguageModel.load(model)
+    origin = LanguageModel.from_pretrained(model)
     origin.set_params(
         **given(
             random_state=seed,
@@ -214,7 +214,7 @@ def fine_tune(
 
 
 @lm.command()
-def evaluate(model: ModelDirectory, data: LanguageData, as_json: Json = False) -> None:
+def evaluate(model: LanguageModelName, data: LanguageData, as_json: Json = False) -> None:
     """Print how well the language model MODEL foresees the texts of DATA: its perplexity.
 
     Perplexities of models with different vocabularies do not compare; the share of unknown tokens
@@ -222,12 +222,12 @@ def evaluate(model: ModelDirectory, data: LanguageData, as_json: Json = False) -
     """
     from tabtext.estimators.language_model import LanguageModel
 
-    print_evaluation(LanguageModel.load(model), data, as_json=as_json)
+    print_evaluation(LanguageModel.from_pretrained(model), data, as_json=as_json)
 
 
 @lm.command()
 def generate(
-    model: ModelDirectory,
+    model: LanguageModelName,
     prompt: Annotated[str, typer.Option(help="How the texts begin.")] = "",
     n: Annotated[int, typer.Option("--n", help="How many texts.", min=1)] = 1,
     length: Annotated[int, typer.Option(help="Longest continuation in tokens.", min=1)] = 50,
@@ -249,7 +249,7 @@ def generate(
     from tabtext.estimators.language_model import LanguageModel
     from tabtext.text.restoration import without_controls
 
-    texts = LanguageModel.load(model).generate(
+    texts = LanguageModel.from_pretrained(model).generate(
         prompt,
         n_tokens=length,
         n_texts=n,
@@ -270,10 +270,11 @@ def _preprocessor(
     language: str | None,
     max_vocabulary: int | None,
     min_frequency: int | None,
-    tokenizer_of: Path | None,
-    vocabulary_of: Path | None,
+    tokenizer_of: str | None,
+    vocabulary_of: str | None,
 ) -> "TextPreprocessor":
     """What cuts and numbers the texts of a corpus, from the options of ``prepare``."""
+    from tabtext.estimators.pretrained import model_directory
     from tabtext.text.preprocessing import TextPreprocessor
     from tabtext.text.tokenization import Tokenizer, WordTokenizer
 
@@ -281,11 +282,12 @@ def _preprocessor(
     if vocabulary_of is not None:
         others = {**limits, "--language": language, "--tokenizer-of": tokenizer_of}
         _refuse_beside("--vocabulary-of", {**others, "--text-column": text_columns})
-        return TextPreprocessor.load(vocabulary_of / "preprocessor")
+        return TextPreprocessor.load(model_directory(vocabulary_of) / "preprocessor")
     tokenizer: Tokenizer = WordTokenizer(**given(language=language))
     if tokenizer_of is not None:
         _refuse_beside("--tokenizer-of", {"--language": language})
-        tokenizer = TextPreprocessor.load(tokenizer_of / "preprocessor").tokenizer_
+        learned = TextPreprocessor.load(model_directory(tokenizer_of) / "preprocessor")
+        tokenizer = learned.tokenizer_
     return TextPreprocessor(
         tokenizer=tokenizer,
         columns=text_columns,

@@ -18,6 +18,7 @@ __all__ = [
     "Json",
     "Language",
     "LanguageData",
+    "LanguageModelName",
     "LearningRate",
     "MaxTime",
     "ModelDirectory",
@@ -102,6 +103,15 @@ AnyData = Annotated[
 ]
 ModelDirectory = Annotated[
     Path, typer.Argument(help="Directory of a saved model.", show_default=False)
+]
+# Text, not a path: "./english-small" is a directory, and "english-small" may be a model that ships.
+LanguageModelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="Directory of a saved language model, or the name of one that ships with tabtext.",
+        show_default=False,
+    ),
 ]
 OutModel = Annotated[Path, typer.Option("--out", help="Directory for the model.")]
 PredictionsFile = Annotated[

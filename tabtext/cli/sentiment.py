@@ -56,7 +56,8 @@ def fit(
         typer.Option(help="Column to predict; repeat it for several. Not for folders of classes."),
     ] = None,
     language_model: Annotated[
-        Path | None, typer.Option(help="Saved language model to start from.")
+        str | None,
+        typer.Option(help="Saved language model to start from, or the name of one that ships."),
     ] = None,
     task: TaskKind = Task.AUTO,
     text_column: TextColumns = None,

@@ -9,11 +9,13 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from tabtext.errors import ParameterError
+from tabtext.estimators import text_storage
 from tabtext.estimators.checkpoints import resolve_checkpoints
 from tabtext.estimators.classifier_training import in_direction
 from tabtext.estimators.corpora import as_corpus, corpus_documents
 from tabtext.estimators.fine_tuning import require_directions
 from tabtext.estimators.language_model_steps import LanguageModelSteps
+from tabtext.estimators.pretrained import model_directory
 from tabtext.estimators.prompts import (
     TEMPERATURE,
     TOP_P,
@@ -31,6 +33,7 @@ from tabtext.text.perplexity import score_documents
 from tabtext.text.preprocessing import TextPreprocessor
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
+from tabtext.training.distributed import first_process_only
 from tabtext.training.history import History
 
 __all__ = ["LanguageModel"]
@@ -77,6 +80,54 @@ class LanguageModel(LanguageModelSteps):
     >>> len(model.generate("The battery", n_tokens=5, n_texts=2))
     2
     """
+
+    def save(self, directory: str | Path, *, packed: bool = False) -> None:
+        """Write the fitted model as an artifact directory: JSON, Arrow and safetensors, no pickle.
+
+        Of several processes that torchrun started, the first one writes.
+
+        Parameters
+        ----------
+        directory : str or Path
+            Where the model will stand. One that stands there already is replaced.
+        packed : bool
+            Take a quarter of the space, to hand the model on: large matrices are rounded to 255
+            steps for each row (``tabtext.packing``), and of the curves over training steps 200
+            points are kept, each a mean. ``load`` reads it like any other, but what it reads is no
+            longer exactly this model. Classifiers have no such choice: batch norm divides by
+            spreads that may be tiny, and would make much of the rounding.
+
+        Raises
+        ------
+        SaveError
+            If the disk is full or the place is taken; nothing half-written is left.
+        DataError
+            If weights that are NaN or infinite were to be packed.
+        """
+        if not packed:
+            super().save(directory)
+            return
+        check_is_fitted(self, "card_")
+        first_process_only(lambda: text_storage.save(self, Path(directory), packed=True))
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path) -> Self:
+        """Read a language model that ships with tabtext, or one that ``save`` wrote.
+
+        Parameters
+        ----------
+        name_or_path : str or Path
+            A name, such as ``"english-small"``, for its newest version; or a directory. The names
+            are those of ``tabtext.estimators.pretrained.pretrained_names``.
+
+        Raises
+        ------
+        ParameterError
+            If nothing ships under this name, and there is no such directory.
+        MissingFileError, ArtifactError
+            As ``load``.
+        """
+        return cls.load(model_directory(name_or_path))
 
     # -- fit ---------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ this one only calls them in order.
 import os
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -98,6 +99,10 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
     @abstractmethod
     def _raw_of(self, features: Features) -> Tensor:
         """Raw outputs ``(rows, outputs)`` for encoded rows, on the CPU."""
+
+    def _while_fitting(self) -> AbstractContextManager[None]:
+        """Hold what all steps of a fit need, from the check of the parameters to the end."""
+        return nullcontext()
 
     def _as_input(self, data: Any) -> Any:
         """What the readers of ``inputs`` understand."""
@@ -202,15 +207,16 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         TrainingInterrupted
             If a signal ended training after a checkpoint was saved.
         """
-        self.check_parameters()
         started = perf_counter()
-        place, go_on = resolve_checkpoints(checkpoints, resume)
-        self._forget_fit()
-        rows = self._prepare(
-            X, y, target=target, sample_weight=sample_weight, validation=validation
-        )
-        shown = [ProgressBar()] if self.verbose > 0 else []
-        self._train(rows, callbacks=[*callbacks, *shown], checkpoints=place, resume=go_on)
+        with self._while_fitting():
+            self.check_parameters()
+            place, go_on = resolve_checkpoints(checkpoints, resume)
+            self._forget_fit()
+            rows = self._prepare(
+                X, y, target=target, sample_weight=sample_weight, validation=validation
+            )
+            shown = [ProgressBar()] if self.verbose > 0 else []
+            self._train(rows, callbacks=[*callbacks, *shown], checkpoints=place, resume=go_on)
         self.card_ |= {
             "rows": rows.counts,
             "missing": rows.missing,

@@ -46,7 +46,7 @@ def save(estimator: "TabularEstimator", directory: Path) -> None:
 
 def fill(estimator: "TabularEstimator", config: Mapping[str, Any], directory: Path) -> None:
     """Give a new estimator what the fitted one had learned."""
-    weights = read_weights(directory)
+    weights = read_weights(directory, config)
     preprocessor = TabularPreprocessor.load(directory / _PREPROCESSOR)
     estimator.target_ = target_from_dict(config["target"])
     estimator.target_names_ = list(config["target_names"])

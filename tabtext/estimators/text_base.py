@@ -1,6 +1,7 @@
 """What the text estimators share beyond the common road: tokens, encoders, unfreezing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -73,13 +74,15 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
 
     Parameters
     ----------
-    language_model : LanguageModel or path, optional
-        Fitted language model whose tokenizer, vocabulary and encoder are taken over; of the
+    language_model : LanguageModel, name or path, optional
+        Fitted language model, one that ships with tabtext (``LanguageModel.from_pretrained``) or
+        the directory of one, whose tokenizer, vocabulary and encoder are taken over; of the
         parameters of ``TextParameters`` only ``text_columns``, ``direction`` and ``dropout_scale``
         count then; others must be the language model's, or at their defaults. Without one the
-        encoder starts from random weights. A saved classifier keeps the path that was given, and
-        of a model in memory nothing: once loaded it has None here, so that fitting it, or a clone
-        of it, starts from random weights unless ``set_params(language_model=...)`` says otherwise.
+        encoder starts from random weights. A saved classifier keeps the name or path that was
+        given, and of a model in memory nothing: once loaded it has None here, so that fitting it,
+        or a clone of it, starts from random weights unless ``set_params(language_model=...)`` says
+        otherwise.
     unfreezing : {"auto", "gradual", "joint"}
         Train the head first and thaw one layer group more in every phase, or everything from the
         start. ``"auto"`` is gradual where the language model has read 20 million tokens or more: an
@@ -176,16 +179,27 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         """The columns of the fit, in their order."""
         return columns_of_fit(data, self.feature_names_in_.tolist())
 
+    @contextmanager
+    def _while_fitting(self) -> Iterator[None]:
+        """Load the language model once for all steps, and let go of it."""
+        self._origin = self._language_model()
+        try:
+            yield
+        finally:
+            del self._origin
+
     def _language_model(self) -> LanguageModel | None:
         """The fitted language model to start from."""
+        if hasattr(self, "_origin"):  # in a fit
+            return self._origin
         origin = self.language_model
         if isinstance(origin, str | Path):
-            origin = LanguageModel.load(origin)
+            origin = LanguageModel.from_pretrained(origin)
         if origin is not None:
             if not isinstance(origin, LanguageModel):
                 raise ParameterError(
-                    f"language_model is a {type(origin).__name__}; give a fitted LanguageModel or "
-                    "the directory that its save() wrote"
+                    f"language_model is a {type(origin).__name__}; give a fitted LanguageModel, "
+                    "the directory that its save() wrote, or the name of one that ships"
                 )
             check_is_fitted(origin, "card_")
         return origin

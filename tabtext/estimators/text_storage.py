@@ -22,6 +22,7 @@ from tabtext.text.classifier import TextClassifierNetwork
 from tabtext.text.language_model import LanguageModelNetwork
 from tabtext.text.preprocessing import TextPreprocessor
 from tabtext.text.tokenizers import describe_tokenizer
+from tabtext.text.unfilled import Unfilled
 from tabtext.training.history import History
 from tabtext.training.targets import target_from_dict
 
@@ -34,14 +35,20 @@ __all__ = ["fill", "save"]
 _PREPROCESSOR = "preprocessor"
 
 
-def save(estimator: "LanguageModel | TextEstimator", directory: Path) -> None:
-    """Write a fitted text estimator; see ``SavedEstimator.save``."""
+def save(
+    estimator: "LanguageModel | TextEstimator", directory: Path, *, packed: bool = False
+) -> None:
+    """Write a fitted text estimator; see ``SavedEstimator.save`` and ``LanguageModel.save``."""
+    histories = {
+        name: history.thinned() if packed else history
+        for name, history in estimator.histories_.items()
+    }
     config = {
         "estimator": type(estimator).__name__,
         "parameters": _parameters(estimator),
         "preprocessor": _fingerprint_of(estimator.preprocessor_),
         "networks": {name: network.config() for name, network in estimator.networks_.items()},
-        "histories": {name: history.to_dict() for name, history in estimator.histories_.items()},
+        "histories": {name: history.to_dict() for name, history in histories.items()},
         "card": estimator.card_,
         **_of_the_target(estimator),
     }
@@ -50,7 +57,7 @@ def save(estimator: "LanguageModel | TextEstimator", directory: Path) -> None:
         for direction, network in estimator.networks_.items()
         for name, tensor in network.state_dict().items()
     }
-    with write_artifact(directory, plain(config), weights) as temporary:
+    with write_artifact(directory, plain(config), weights, packed=packed) as temporary:
         estimator.preprocessor_.save(temporary / _PREPROCESSOR)
 
 
@@ -64,11 +71,12 @@ def fill(
     kind = kinds.get(config["estimator"], TextClassifierNetwork)
     preprocessor = TextPreprocessor.load(directory / _PREPROCESSOR)
     _require_own(preprocessor, config["preprocessor"], directory)
-    weights = read_weights(directory)
+    weights = read_weights(directory, config)
     networks: dict[str, Any] = {}
     for direction, shape in config["networks"].items():
-        network = kind.from_config(shape)
-        network.load_state_dict(_of_direction(weights, direction))
+        with Unfilled():
+            network = kind.from_config(shape)
+        network.load_state_dict(_of_direction(weights, direction), assign=True)
         networks[direction] = network.eval()
     estimator.preprocessor_ = preprocessor
     estimator.networks_ = networks
@@ -86,7 +94,7 @@ def fill(
 
 
 def _parameters(estimator: "LanguageModel | TextEstimator") -> dict[str, Any]:
-    """What was set; a language model's encoder is in the weights, and its path stays a path."""
+    """What was set; a language model's encoder is in the weights, its name or path stays."""
     parameters = dict(estimator.get_params(deep=False))
     origin = parameters.get("language_model")
     if origin is not None:

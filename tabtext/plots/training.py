@@ -60,13 +60,17 @@ def plot_history(
     return ax
 
 
-def plot_learning_rate(rates: Sequence[float], *, ax: "Axes | None" = None) -> "Axes":
+def plot_learning_rate(
+    rates: Sequence[float], *, steps_per_point: int = 1, ax: "Axes | None" = None
+) -> "Axes":
     """Draw the learning rate of every step.
 
     Parameters
     ----------
     rates : sequence of float
         ``History.step_learning_rates``.
+    steps_per_point : int
+        How many steps each of them stands for, ``History.steps_per_point``.
     ax : Axes, optional
         Where to draw; default: a figure of its own.
 
@@ -80,7 +84,7 @@ def plot_learning_rate(rates: Sequence[float], *, ax: "Axes | None" = None) -> "
     'learning rate'
     """
     ax = styled_axes(ax)
-    ax.plot(np.arange(1, len(rates) + 1), rates, color=BLUE)
+    ax.plot(np.arange(1, len(rates) + 1) * steps_per_point, rates, color=BLUE)
     ax.set(xlabel="step", ylabel="learning rate")
     ax.set_ylim(bottom=0)
     ax.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from tabtext.errors import ParameterError
+from tabtext.text.eager import never_compiled
 from tabtext.text.encoder.awd_lstm import AWDLSTM, State
 
 __all__ = ["GRADIENT_LENGTH", "ConcatPooling", "HeadNorm", "Pooled", "TextClassifierNetwork"]
@@ -252,7 +253,7 @@ class TextClassifierNetwork(nn.Module):
 
     # -- reading -----------------------------------------------------------------------------
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch leaves it untyped
+    @never_compiled
     def _features(self, tokens: Tensor, lengths: list[int]) -> Tensor:
         """Pooled outputs of documents by falling length."""
         masks = self.encoder.fixed_masks(len(tokens)) if self.training else nullcontext()

@@ -1,7 +1,8 @@
 """What happened in training: a row per epoch, and curves over steps."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from math import ceil, isfinite, nan
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class History:
     step_gradient_norms: list[float] = field(default_factory=list)
     stopped: str | None = None
     """Why training ended before its plan did."""
+    steps_per_point: int = 1
+    """Over how many steps each entry of the ``step_`` lists is a mean; see ``thinned``."""
 
     def to_frame(self) -> "pd.DataFrame":
         """Return one row per epoch, with the metrics as columns of their own."""
@@ -77,11 +80,52 @@ class History:
         frame.index.name = "epoch"
         return frame
 
+    def thinned(self, n_points: int = 200) -> "History":
+        """Return the history with at most so many points in each of its curves over steps.
+
+        Twenty thousand steps take a megabyte and a half, and no picture shows more than some
+        hundred points. Each new point is the mean of as many steps; the last may be of fewer.
+
+        Parameters
+        ----------
+        n_points : int
+            Longest curve that stays.
+
+        Examples
+        --------
+        >>> history = History(step_losses=[4.0, 2.0, 3.0, 1.0, 1.5])
+        >>> thin = history.thinned(3)
+        >>> thin.step_losses, thin.steps_per_point
+        ([3.0, 2.0, 1.5], 2)
+        """
+        curves = {
+            "step_learning_rates": self.step_learning_rates,
+            "step_losses": self.step_losses,
+            "step_gradient_norms": self.step_gradient_norms,
+        }
+        size = max(1, ceil(max(map(len, curves.values())) / n_points))
+        means = {name: _means(curve, size) for name, curve in curves.items()}
+        return replace(self, **means, steps_per_point=self.steps_per_point * size)  # type: ignore[arg-type]
+
     def to_dict(self) -> dict[str, Any]:
         """Return the history as values that JSON can hold."""
-        return asdict(self)
+        values = asdict(self)
+        if self.steps_per_point == 1:  # as it was before histories were thinned
+            del values["steps_per_point"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the history that ``to_dict`` described."""
         return cls(**{**values, "epochs": [Epoch(**epoch) for epoch in values["epochs"]]})
+
+
+def _means(values: Sequence[float], size: int) -> list[float]:
+    """Means of so many values that follow each other, without those that JSON did not keep."""
+    if size == 1:
+        return list(values)
+    means = []
+    for start in range(0, len(values), size):
+        part = [v for v in values[start : start + size] if v is not None and isfinite(v)]
+        means.append(sum(part) / len(part) if part else nan)
+    return means

@@ -14,6 +14,7 @@ import pytest
 import tabtext
 from tabtext.cli import main
 from tabtext.errors import SaveError, TabTextError
+from tabtext.estimators import LanguageModel
 from tests.cli.conftest import FAST, run, run_well
 
 
@@ -375,3 +376,41 @@ def test_a_model_of_another_kind_is_refused_by_every_command(
     assert isinstance(done.exception, TabTextError)
     assert says in str(done.exception)
     assert not (texts / "never").exists()
+
+
+# -- models that ship ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shipped(texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a model that ships."""
+    LanguageModel.load(texts / "lm").save(tmp_path / "shipped" / "english-test-v1", packed=True)
+    monkeypatch.setattr("tabtext.estimators.pretrained.SHIPPED", tmp_path / "shipped")
+    return "english-test"
+
+
+def test_commands_take_the_name_of_a_model_that_ships(
+    texts: Path, shipped: str, tmp_path: Path
+) -> None:
+    few = texts / "reviews.csv"
+    prepare = ("lm", "prepare", few, "--quiet", "--text-column", "text", "--out")
+
+    assert run_well("lm", "generate", shipped, "--prompt", "Such").stdout.startswith("Such")
+    assert "perplexity" in run_well("lm", "evaluate", shipped, few).stdout
+    run_well(
+        "lm", "fine-tune", shipped, few, "--out", tmp_path / "tuned", "--text-column", "text", *FAST
+    )
+    run_well(*prepare, tmp_path / "corpus", "--tokenizer-of", shipped)
+    run_well(
+        "sentiment", "fit", few, "--target", "label", "--out", tmp_path / "model",
+        "--language-model", shipped, *FAST,
+    )  # fmt: skip
+
+    assert tabtext.load(tmp_path / "model").language_model == shipped
+
+
+@pytest.mark.usefixtures("shipped")
+def test_an_unknown_name_is_told_what_ships(texts: Path) -> None:
+    done = run("lm", "evaluate", "english-tst", texts / "reviews.csv")
+
+    assert "or a name: english-test; did you mean 'english-test'?" in str(done.exception)

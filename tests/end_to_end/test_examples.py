@@ -7,7 +7,10 @@ from types import ModuleType
 import pandas as pd
 import pytest
 
+from tabtext.artifacts import read_config
 from tabtext.datasets import load_snippets
+from tabtext.estimators import LanguageModel
+from tabtext.estimators.pretrained import verify
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -66,3 +69,31 @@ def test_sentiment_reads_a_file_of_the_users_own(
     )
 
     assert "accuracy on unseen texts" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_pretrain_english_writes_a_packed_model_that_says_what_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretrain = example("pretrain_english")
+    monkeypatch.setattr(pretrain, "SHAPE", {"embedding_width": 16, "hidden_width": 64})
+    texts = load_snippets("movies")[["text"]]
+    (tmp_path / "articles").mkdir()
+    texts[:600].to_parquet(tmp_path / "articles" / "0.parquet")
+    texts[600:700].to_parquet(tmp_path / "valid.parquet")
+    out = tmp_path / "english-tiny-v1"
+
+    pretrain.main(
+        [str(tmp_path / "articles"), "--valid", str(tmp_path / "valid.parquet"), "--out", str(out)]
+    )
+
+    verify(out)
+    config = read_config(out)
+    assert config["packing"] == "int8_rows"
+    assert config["card"]["corpus"] == "English Wikipedia"
+    readme = (out / "README.md").read_text()
+    for part in ("# english-tiny-v1", "ShareAlike 3.0", "| step | loss |"):
+        assert part in readme
+    judged = LanguageModel.load(out).perplexity(texts["text"][600:700])
+    assert f"{judged:.1f}" in readme
+    assert f"{judged:.1f}" in capsys.readouterr().out

@@ -49,6 +49,14 @@ def test_the_wheel_holds_code_and_sample_data_and_nothing_else(wheel: Path) -> N
 
 
 @pytest.mark.slow
+def test_the_wheel_holds_every_file_of_the_models_that_ship(wheel: Path) -> None:
+    folder = PROJECT / "tabtext" / "pretrained"
+    files = {path.relative_to(PROJECT).as_posix() for path in folder.rglob("*") if path.is_file()}
+    names = zipfile.ZipFile(wheel).namelist()
+    assert files == {name for name in names if name.startswith("tabtext/pretrained/")}
+
+
+@pytest.mark.slow
 def test_the_installed_wheel_runs_the_demo(wheel: Path, tmp_path: Path) -> None:
     environment = tmp_path / "environment"
     run(sys.executable, "-m", "venv", environment, cwd=tmp_path, timeout=2 * MINUTES)

@@ -108,6 +108,59 @@ def test_a_saved_model_is_the_same_model(model: LanguageModel, tmp_path: Path) -
     assert loaded.history_.epochs == model.history_.epochs
 
 
+def test_a_packed_model_is_nearly_the_same_model_in_less_space(
+    model: LanguageModel, texts: list[str], tmp_path: Path
+) -> None:
+    for name in ("plain", "packed"):
+        model.save(tmp_path / name, packed=name == "packed")
+
+    packed = LanguageModel.load(tmp_path / "packed")
+
+    sizes = [(tmp_path / n / "weights.safetensors").stat().st_size for n in ("plain", "packed")]
+    assert sizes[1] < 0.6 * sizes[0]  # only the word vectors are large here
+    assert packed.perplexity(texts[:100]) == pytest.approx(model.perplexity(texts[:100]), rel=0.01)
+    assert packed.get_params() == model.get_params()
+    tuned = packed.fine_tune(texts[:100], epochs=1)
+    assert tuned.networks_["forward"].encoder.embedding.weight.dtype == torch.float32
+
+
+def test_a_packed_model_keeps_few_points_of_its_curves(
+    model: LanguageModel, tmp_path: Path
+) -> None:
+    long = copy.deepcopy(model)
+    long.history_.step_losses *= 100
+    assert len(long.history_.step_losses) > 1000
+    long.save(tmp_path / "packed", packed=True)
+    long.save(tmp_path / "plain")
+
+    packed, plain = (LanguageModel.load(tmp_path / name) for name in ("packed", "plain"))
+
+    assert 100 <= len(packed.history_.step_losses) <= 200
+    assert packed.history_.epochs == plain.history_.epochs == model.history_.epochs
+    assert plain.history_.step_losses == long.history_.step_losses
+
+
+def test_a_loaded_model_that_was_packed_packs_to_the_same_weights(
+    model: LanguageModel, tmp_path: Path
+) -> None:
+    model.save(tmp_path / "first", packed=True)
+    LanguageModel.load(tmp_path / "first").save(tmp_path / "second", packed=True)
+
+    first, second = (
+        (tmp_path / name / "weights.safetensors").read_bytes() for name in ("first", "second")
+    )
+    assert first == second
+
+
+def test_loading_leaves_random_numbers_as_they_were(model: LanguageModel, tmp_path: Path) -> None:
+    model.save(tmp_path / "lm")
+    before = torch.get_rng_state()
+
+    LanguageModel.load(tmp_path / "lm")
+
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_rules_survive_saving(texts: list[str], tmp_path: Path) -> None:
     rules = TextRules(lower=False, capitalised=False, upper=False)
     LanguageModel(epochs=1, rules=rules, **TINY).fit(texts[:200]).save(tmp_path / "lm")

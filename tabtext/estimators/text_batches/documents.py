@@ -18,7 +18,6 @@ from torch import Tensor
 from tabtext.errors import ParameterError
 from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
-from tabtext.text.kernels.padding import fill_padded
 from tabtext.text.special_tokens import PADDING_ID
 from tabtext.training.batches import Batch, batch_order, batch_starts
 from tabtext.training.streaming import fits_on
@@ -241,6 +240,8 @@ class DocumentBatches:
         longest = int(lengths[0]) if len(lengths) else 0  # they fall
         if self._on_device is not None:
             return self._on_device.gather(chosen, lengths, longest)
+        from tabtext.text.kernels.padding import fill_padded  # numba: not to load a model
+
         tokens = torch.empty((len(rows), longest), dtype=torch.int32)
         view = self.documents
         fill_padded(

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from tabtext.errors import DataError, ParameterError
 from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
-from tabtext.text.kernels.windows import fill_windows
 from tabtext.text.special_tokens import PADDING_ID
 from tabtext.training.batches import Batch, batch_order
 
@@ -127,6 +126,8 @@ class StreamBatches:
         ------
         Batch
         """
+        from tabtext.text.kernels.windows import fill_windows  # numba: not to load a model
+
         begins, ends = self._documents_in_order(epoch, seed)
         ids, backward = self.documents.ids, self.documents.backward
         own = slice(self._rank, None, self._size)

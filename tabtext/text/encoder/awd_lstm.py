@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tabtext.errors import ColumnTypeError, ParameterError
+from tabtext.text.eager import never_compiled
 from tabtext.text.encoder.dropout import dropout_mask, embed_words, locked_dropout
 from tabtext.text.encoder.options import EncoderOptions
 from tabtext.text.encoder.recurrent import LayerState, RecurrentLayer
@@ -103,7 +104,7 @@ class AWDLSTM(nn.Module):
         return tuple(layer.initial_state(batch_size) for layer in self._layers())
 
     # A compiler could not but call the same layers, and CUDA graphs overwrite states handed on.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @never_compiled
     def forward(self, tokens: Tensor, state: State) -> EncoderOutput:
         """Return the vectors of tokens, and the state after them.
 

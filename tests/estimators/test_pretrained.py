@@ -1,0 +1,222 @@
+"""Language models that ship: found by name, refused by name, checked, and taken as an origin."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import tabtext
+from tabtext.artifacts import read_config
+from tabtext.datasets import load_snippets
+from tabtext.errors import ArtifactError, MissingFileError, ParameterError
+from tabtext.estimators import LanguageModel, TextClassifier, pretrained
+from tabtext.estimators.pretrained import (
+    model_directory,
+    pretrained_names,
+    verify,
+    write_checksums,
+)
+
+
+@pytest.fixture(scope="module")
+def movies() -> pd.DataFrame:
+    frame = load_snippets("movies").head(400)
+    return frame.assign(label=(frame["rating"] > 0).map({True: "good", False: "bad"}))
+
+
+@pytest.fixture(scope="module")
+def model(movies: pd.DataFrame) -> LanguageModel:
+    return LanguageModel(
+        epochs=1, embedding_width=16, hidden_width=64, softmax="adaptive", verbose=0
+    ).fit(movies["text"])
+
+
+@pytest.fixture
+def shipped(model: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package folder with two versions of one model, and things that are none."""
+    folder = tmp_path / "pretrained"
+    for version in (9, 10):
+        model.save(folder / f"english-small-v{version}", packed=True)
+        write_checksums(folder / f"english-small-v{version}")
+    (folder / "english-large-v1").mkdir()
+    model.save(folder / "drafts")
+    monkeypatch.setattr(pretrained, "SHIPPED", folder)
+    return folder
+
+
+@pytest.fixture
+def nothing_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretrained, "SHIPPED", tmp_path / "pretrained")
+
+
+# -- names -----------------------------------------------------------------------------------------
+
+
+def test_a_name_is_the_newest_version_of_it(shipped: Path) -> None:
+    assert pretrained_names() == ["english-small"]
+    assert model_directory("english-small") == shipped / "english-small-v10"
+    assert model_directory("english-small-v9") == shipped / "english-small-v9"
+
+
+def test_a_name_comes_before_a_directory_and_a_path_is_a_path(
+    shipped: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "english-small").mkdir()
+
+    assert model_directory("english-small") == shipped / "english-small-v10"
+    assert model_directory("./english-small") == Path("english-small")
+    assert model_directory(Path("english-small")) == Path("english-small")
+
+
+def test_an_unknown_name_is_told_what_ships(shipped: Path) -> None:
+    says = (
+        r"no saved model at englsh-small, and no model of that name ships with tabtext\. Give the "
+        r"directory .*, or a name: english-small; did you mean 'english-small'\?"
+    )
+    with pytest.raises(ParameterError, match=says):
+        LanguageModel.from_pretrained("englsh-small")
+
+
+@pytest.mark.usefixtures("nothing_ships")
+def test_where_nothing_ships_the_error_says_so() -> None:
+    assert pretrained_names() == []
+    with pytest.raises(ParameterError, match="no model ships with this installation of tabtext"):
+        LanguageModel.from_pretrained("english-small")
+
+
+def test_a_directory_without_a_model_is_told(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="no saved model at"):
+        LanguageModel.from_pretrained(tmp_path)
+
+
+def test_a_shipped_model_is_the_saved_one(shipped: Path, movies: pd.DataFrame) -> None:
+    found = LanguageModel.from_pretrained("english-small")
+
+    same = LanguageModel.load(shipped / "english-small-v10")
+    assert found.perplexity(movies["text"][:50]) == same.perplexity(movies["text"][:50])
+
+
+def test_what_ships_here_is_whole() -> None:
+    for name in pretrained_names():
+        directory = model_directory(name)
+        verify(directory)
+        assert read_config(directory)["packing"] == "int8_rows"
+        assert (directory / "README.md").is_file()
+
+
+# -- checksums -------------------------------------------------------------------------------------
+
+
+def test_files_as_they_were_are_verified(shipped: Path) -> None:
+    directory = model_directory("english-small")
+    verify(directory)
+    write_checksums(directory)  # once more changes nothing
+    verify(directory)
+
+    names = set(json.loads((directory / "checksums.json").read_text())["sha256"])
+    assert names == {
+        "config.json",
+        "weights.safetensors",
+        "preprocessor/preprocessor.json",
+        "preprocessor/vocabulary.json",
+    }
+
+
+def test_a_changed_file_is_named(shipped: Path) -> None:
+    path = shipped / "english-small-v9" / "preprocessor" / "vocabulary.json"
+    path.write_bytes(path.read_bytes() + b" ")
+
+    with pytest.raises(ArtifactError, match=r"vocabulary\.json is not the file that checksums"):
+        verify(shipped / "english-small-v9")
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "checksums.json"])
+def test_a_file_that_is_not_there_is_named(shipped: Path, name: str) -> None:
+    (shipped / "english-small-v9" / name).unlink()
+
+    with pytest.raises(MissingFileError, match=f"{name} is missing"):
+        verify(shipped / "english-small-v9")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"sha256": 3}'])
+def test_damaged_checksums_are_told(shipped: Path, content: str) -> None:
+    (shipped / "english-small-v9" / "checksums.json").write_text(content)
+
+    with pytest.raises(ArtifactError, match=r"checksums\.json is damaged"):
+        verify(shipped / "english-small-v9")
+
+
+# -- classifiers -----------------------------------------------------------------------------------
+
+
+def test_a_classifier_starts_from_a_model_by_its_name(
+    shipped: Path, movies: pd.DataFrame, tmp_path: Path
+) -> None:
+    by_name, by_path = (
+        TextClassifier(language_model=origin, epochs=1, verbose=0).fit(
+            movies["text"], movies["label"]
+        )
+        for origin in ("english-small", shipped / "english-small-v10")
+    )
+
+    assert (
+        by_name.predict_proba(movies["text"][:20]) == by_path.predict_proba(movies["text"][:20])
+    ).all()
+    by_name.save(tmp_path / "classifier")
+    assert tabtext.load(tmp_path / "classifier").language_model == "english-small"
+
+
+def test_a_language_model_is_loaded_once_for_a_fit(
+    shipped: Path, movies: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = []
+    load = LanguageModel.from_pretrained
+    monkeypatch.setattr(
+        LanguageModel, "from_pretrained", lambda name: loaded.append(name) or load(name)
+    )
+    model = TextClassifier(language_model="english-small", epochs=1, verbose=0)
+
+    model.fit(movies["text"], movies["label"])
+
+    assert loaded == ["english-small"]
+    assert not any(isinstance(value, LanguageModel) for value in vars(model).values())
+
+
+def test_a_fit_that_fails_lets_go_of_the_language_model(
+    shipped: Path, movies: pd.DataFrame
+) -> None:
+    model = TextClassifier(language_model="english-small", epochs=1, verbose=0)
+    with pytest.raises(ParameterError):
+        model.fit(movies["text"], movies["label"], target="nothing")
+
+    model.set_params(language_model=None)
+
+    assert model._language_model() is None
+
+
+@pytest.mark.usefixtures("shipped")
+def test_a_classifier_says_which_names_there_are(movies: pd.DataFrame) -> None:
+    model = TextClassifier(language_model="english-smal", verbose=0)
+
+    with pytest.raises(ParameterError, match="did you mean 'english-small'"):
+        model.fit(movies["text"], movies["label"])
+
+
+# -- loading ---------------------------------------------------------------------------------------
+
+
+def test_loading_needs_neither_a_compiler_nor_spacy(shipped: Path) -> None:
+    """Each of them takes longer than the loading, and a first prediction needs spaCy alone."""
+    code = (
+        "import sys; from tabtext.estimators import LanguageModel;"
+        f"LanguageModel.load({str(shipped / 'english-small-v9')!r});"
+        "print([name for name in ('torch._dynamo', 'numba', 'spacy') if name in sys.modules])"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed.strip() == "[]"
