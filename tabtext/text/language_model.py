@@ -164,7 +164,10 @@ class LanguageModelNetwork(nn.Module):
         weight = self.encoder.embedding.weight
         if vectors.shape != weight.shape:
             raise ParameterError(f"{vectors.shape=} must be {tuple(weight.shape)}")
-        scale = _SPREAD / (float(np.sqrt(np.mean(np.square(vectors)))) or 1.0)
+        spread = _SPREAD
+        if self.options.cell == "irnn":  # adds up what it reads, without bounds
+            spread /= 10
+        scale = spread / (float(np.sqrt(np.mean(np.square(vectors)))) or 1.0)
         with torch.no_grad():
             weight.copy_(torch.from_numpy(vectors * scale))
 
