@@ -9,6 +9,7 @@ from tabtext.estimators.samples import EncodedSample
 from tabtext.estimators.tasks import ClassificationTask, RegressionTask
 from tabtext.estimators.text_base import TextEstimator
 from tabtext.text.documents import Documents
+from tabtext.text.transfer import extended_encoder
 
 __all__ = ["TextClassifier", "TextRegressor"]
 
@@ -61,8 +62,9 @@ class TextClassifier(ClassificationTask[Documents], TextEstimator):
             return {}
         vectors = None
         if origin is not None:
-            network = next(iter(origin.networks_.values()))
-            vectors = network.encoder.embedding.weight.detach().float().cpu().numpy()
+            encoder = next(iter(origin.networks_.values())).encoder
+            encoder = extended_encoder(encoder, len(self.preprocessor_.vocabulary_))
+            vectors = encoder.embedding.weight.detach().float().cpu().numpy()
         return fit_linear_members(
             train,
             self.target_,

@@ -53,6 +53,7 @@ from tabtext.text.documents import Documents
 from tabtext.text.encoder.awd_lstm import AWDLSTM
 from tabtext.text.explanation import ContributionMethod
 from tabtext.text.preprocessing import TextPreprocessor
+from tabtext.text.transfer import extended_encoder
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.devices import choose_device
@@ -171,6 +172,8 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             self.preprocessor_ = TextPreprocessor(
                 tokenizer=origin.preprocessor_.tokenizer_,
                 vocabulary=origin.preprocessor_.vocabulary_,
+                extend=True,
+                min_freq=self.min_frequency,
                 columns=columns,
             )
         with tokenizing(table, verbose=self.verbose) as progress:
@@ -296,7 +299,8 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             if origin is None:
                 encoder = AWDLSTM(len(self.preprocessor_.vocabulary_), self.encoder_options())
             else:
-                encoder = origin.encoder(direction, dropout_scale=self.dropout_scale)
+                trained = origin.encoder(direction, dropout_scale=self.dropout_scale)
+                encoder = extended_encoder(trained, len(self.preprocessor_.vocabulary_))
             return TextClassifierNetwork(
                 encoder,
                 self.target_.n_outputs,
