@@ -80,40 +80,38 @@ def tasks_of(arguments: argparse.Namespace) -> Iterator[Task]:
     """All fits, those with few labels first; a language model before what starts from it."""
     if arguments.curve:
         valid_rows = arguments.valid_rows or CURVE_VALID_ROWS
-        for path in arguments.curve:
-            for seed in range(arguments.seeds):
-                task = Task(
-                    data="imdb", row="", seed=seed, labels=CURVE_LABELS, valid_rows=valid_rows
-                )
-                yield from _rows_of(task, arguments, arguments.rows or [NO_UNLABELLED], path)
-        return
-    for data in arguments.data:
-        for labels in arguments.sizes if data == "imdb" else [None]:
-            for seed in range(arguments.seeds):
-                task = Task(
-                    data=data, row="", seed=seed, labels=labels, valid_rows=arguments.valid_rows
-                )
-                path = arguments.language_model
-                yield from _rows_of(task, arguments, arguments.rows or ROWS, path)
+        cells = [("imdb", CURVE_LABELS, path) for path in arguments.curve]
+        rows = arguments.rows or [NO_UNLABELLED]
+    else:
+        valid_rows = arguments.valid_rows
+        sizes = {"imdb": arguments.sizes, "sst5": [None]}
+        cells = [
+            (data, labels, arguments.language_model)
+            for data in arguments.data
+            for labels in sizes[data]
+        ]
+        rows = arguments.rows or ROWS
+    for data, labels, language_model in cells:
+        for seed in range(arguments.seeds):
+            for row in [FINE_TUNING, *rows] if TABTEXT in rows else rows:
+                task = Task(data=data, row=row, seed=seed, labels=labels, valid_rows=valid_rows)
+                yield _with_language_model(task, arguments, language_model)
 
 
-def _rows_of(
-    task: Task, arguments: argparse.Namespace, rows: Sequence[str], language_model: str
-) -> Iterator[Task]:
-    for row in [FINE_TUNING, *rows] if TABTEXT in rows else rows:
-        own = replace(task, row=row)
-        if row in FROM_LANGUAGE_MODEL:
-            own = replace(own, language_model=language_model)
-        if row in FROM_FINE_TUNED:
-            own = replace(
-                own,
-                unlabelled=arguments.unlabelled if task.data == "imdb" else None,
-                language_model_epochs=arguments.language_model_epochs,
-                language_model_time=arguments.language_model_time,
-            )
-        if row == FINE_TUNING and task.data == "imdb":  # reads no row that has a label
-            own = replace(own, labels=None, valid_rows=None)
-        yield own
+def _with_language_model(task: Task, arguments: argparse.Namespace, language_model: str) -> Task:
+    """The task with what it depends on in language models, and without what it does not."""
+    if task.row in FROM_LANGUAGE_MODEL:
+        task = replace(task, language_model=language_model)
+    if task.row in FROM_FINE_TUNED:
+        task = replace(
+            task,
+            unlabelled=arguments.unlabelled if task.data == "imdb" else None,
+            language_model_epochs=arguments.language_model_epochs,
+            language_model_time=arguments.language_model_time,
+        )
+    if task.row == FINE_TUNING and task.data == "imdb":  # reads no row that has a label
+        task = replace(task, labels=None, valid_rows=None)
+    return task
 
 
 # --- what is known --------------------------------------------------------------------------
@@ -147,8 +145,7 @@ class Results:
         side = side_of(task)
         runs = self.sides[side]["runs"] if side in self.sides else []
         runs = [*runs, {"seed": task.seed, "session": len(self._sessions) - 1, **record}]
-        of_task = {name: value for name, value in asdict(task).items() if name != "seed"}
-        self.sides[side] = {"task": of_task, **mean_and_sd(runs), "runs": runs}
+        self.sides[side] = {"task": _told(task), **mean_and_sd(runs), "runs": runs}
         harness.write_result(self._name, {"sessions": self._sessions}, self.sides, self._path)
 
 
@@ -158,9 +155,14 @@ def side_of(task: Task) -> str:
     >>> side_of(Task(data="imdb", row="NB-SVM", labels=100, seed=2))
     'imdb, NB-SVM, labels=100'
     """
-    told = asdict(task)
-    named = [f"{name}={told[name]}" for name in list(told)[3:] if told[name] is not None]
-    return ", ".join([task.data, task.row, *named])
+    data, row, *further = _told(task).items()
+    return ", ".join([data[1], row[1], *(f"{name}={value}" for name, value in further)])
+
+
+def _told(task: Task) -> dict[str, Any]:
+    """All that a task says but its seed, data set and row first."""
+    fields = asdict(task)
+    return {n: value for n, value in fields.items() if n != "seed" and value is not None}
 
 
 def mean_and_sd(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -184,23 +186,23 @@ def mean_and_sd(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def show(sides: dict[str, dict[str, Any]]) -> None:
-    """A line for every side, accuracy in per cent."""
-    rows = []
+    """A line for every side; then accuracies in per cent, a column for each number of labels."""
+    lines: list[dict[str, Any]] = []
+    accuracies: dict[str, dict[str, str]] = {}
     for side in sides.values():
         task, mean = side["task"], side["mean"]
-        row = {**task, **mean, "runs": len(side["runs"])}
+        if "language_model" in task:
+            task = {**task, "language_model": Path(task["language_model"]).name}
+        lines.append({**task, **mean, "runs": len(side["runs"])})
         if "accuracy" in mean:
-            row["accuracy"] = 100 * mean["accuracy"]
-            row["sd"] = 100 * side["sd"].get("accuracy", float("nan"))
-        if task["language_model"] is not None:
-            row["row"] = f"{task['row']} ({Path(task['language_model']).name})"
-        rows.append({name: value for name, value in row.items() if value is not None})
+            name = ", ".join([task["row"], *filter(None, [task.get("language_model")])])
+            column = f"{task['data']} {task.get('labels', '')}".strip()
+            accuracies.setdefault(name, {"row": name})[column] = _per_cent(side)
     columns = {
         "data": str,
         "labels": "{:,}".format,
         "row": str,
-        "accuracy": "{:.2f}".format,
-        "sd": "{:.2f}".format,
+        "language_model": str,
         "perplexity": "{:.1f}".format,
         "fit seconds": "{:,.1f}".format,
         "all seconds": "{:,.1f}".format,
@@ -208,7 +210,19 @@ def show(sides: dict[str, dict[str, Any]]) -> None:
         "peak_mb": "{:,.0f}".format,
         "runs": str,
     }
-    print(harness.table(rows, columns))
+    print(harness.table(lines, columns))
+    names = dict.fromkeys(name for row in accuracies.values() for name in row)
+    print(harness.table(list(accuracies.values()), dict.fromkeys(names, str)))
+
+
+def _per_cent(side: dict[str, Any]) -> str:
+    """Mean accuracy, and its standard deviation where there are several runs.
+
+    >>> _per_cent({"mean": {"accuracy": 0.7291}, "sd": {"accuracy": 0.0203}})
+    '72.9 ± 2.0'
+    """
+    spread = [f"{100 * sd:.1f}" for sd in side["sd"].values()]
+    return " ± ".join([f"{100 * side['mean']['accuracy']:.1f}", *spread])
 
 
 def main() -> None:

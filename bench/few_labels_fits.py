@@ -7,7 +7,9 @@ reviews without labels, and sentence embeddings.
 
 import hashlib
 import json
+import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -99,11 +101,24 @@ def load_origin(name: str):
 
 def fingerprint(language_model) -> str:
     """Twelve digits that another vocabulary or other weights would not have."""
-    digest = hashlib.sha256("\n".join(language_model.preprocessor_.vocabulary_.tokens).encode())
-    for direction, network in language_model.networks_.items():
-        digest.update(direction.encode())
-        for name, weights in network.state_dict().items():
-            digest.update(name.encode() + weights.cpu().numpy().tobytes())
+    weights = {
+        f"{direction} {name}": tensor.cpu().numpy().tobytes()
+        for direction, network in language_model.networks_.items()
+        for name, tensor in network.state_dict().items()
+    }
+    return _digest([*language_model.preprocessor_.vocabulary_.tokens, *weights, *weights.values()])
+
+
+def _digest(parts: Iterable[str | bytes]) -> str:
+    """Twelve digits of a list of texts, lengths included.
+
+    >>> _digest(["ab", "c"]) == _digest(["a", "bc"])
+    False
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        content = part.encode() if isinstance(part, str) else part
+        digest.update(len(content).to_bytes(8, "big") + content)
     return digest.hexdigest()[:12]
 
 
@@ -113,14 +128,18 @@ def fine_tuned(task: Task, work: Path) -> tuple[Path, dict[str, Any]]:
     All numbers of labels share it. A run that was ended goes on from its last checkpoint.
     """
     origin = load_origin(task.language_model)
-    known = {"origin": fingerprint(origin), "epochs": task.language_model_epochs}
-    known |= {"time": task.language_model_time, "unlabelled": task.unlabelled}
-    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:12]
-    place = work / "language_models" / f"{task.data}-{digest}-seed{task.seed}"
-    told = place.with_suffix(".json")
+    texts, validation = texts_to_read(task)
+    known = {
+        "origin": fingerprint(origin),
+        "texts": _digest(texts),
+        "epochs": task.language_model_epochs,
+        "time": task.language_model_time,
+        "seed": task.seed,
+    }
+    place = work / "language_models" / f"{task.data}-{_digest([json.dumps(known)])}"
+    told, checkpoints = place.with_suffix(".json"), place.with_suffix(".checkpoints")
     if told.exists():
         return place, json.loads(told.read_text())
-    texts, validation = texts_to_read(task)
     started = time.perf_counter()
     # Set here, because what fine_tune is not given it takes from the origin, and None is not given.
     origin.set_params(
@@ -129,21 +148,21 @@ def fine_tuned(task: Task, work: Path) -> tuple[Path, dict[str, Any]]:
         random_state=task.seed,
         verbose=0,
     )
-    model = origin.fine_tune(
-        texts, validation=validation, checkpoints=place.with_suffix(".checkpoints"), resume=True
-    )
+    model = origin.fine_tune(texts, validation=validation, checkpoints=checkpoints, resume=True)
     seconds = time.perf_counter() - started
     model.save(place)
     history = model.history_
     record = {
         "perplexity": round(history.epochs[history.best_epoch].metrics["perplexity"], 2),
-        "fit seconds": round(seconds, 1),
+        "fit seconds": round(seconds, 1),  # since the last start; without preparation, of all:
+        "training seconds": round(sum(epoch.seconds for epoch in history.epochs), 1),
         "epochs": len(history.epochs),
         "texts read": len(texts),
         "tokens read": model.card_["tokens"]["read"],
-        "origin": {**known, "tokens read": origin.card_["tokens"]["read"]},
+        "known by": {**known, "tokens read": origin.card_["tokens"]["read"]},
     }
     told.write_text(json.dumps(record, indent=2) + "\n")
+    shutil.rmtree(checkpoints, ignore_errors=True)
     return place, record
 
 
