@@ -107,21 +107,31 @@ def medians(records: Sequence[Mapping[str, Any]]) -> Record:
     return {key: statistics.median(record[key] for record in records) for key in fields}
 
 
-def write_result(name: str, settings: Mapping[str, Any], sides: Mapping[str, Any]) -> Path:
-    """Write ``bench/results/<name>.json``."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+def write_result(
+    name: str, settings: Mapping[str, Any], sides: Mapping[str, Any], path: Path | None = None
+) -> Path:
+    """Write ``bench/results/<name>.json``, or another file; whole or not at all."""
+    path = RESULTS / f"{name}.json" if path is None else path
+    path.parent.mkdir(parents=True, exist_ok=True)
     content = {"benchmark": name, "machine": machine(), "settings": settings, "sides": sides}
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    half = path.with_suffix(".half")
+    half.write_text(json.dumps(content, indent=2) + "\n")
+    half.replace(path)
     return path
+
+
+def read_result(name: str, path: Path | None = None) -> Record:
+    """An earlier result; without one, only empty settings and sides."""
+    path = RESULTS / f"{name}.json" if path is None else path
+    if not path.exists():
+        return {"settings": {}, "sides": {}}
+    result: Record = json.loads(path.read_text())
+    return result
 
 
 def read_sides(name: str) -> Record:
     """The sides of an earlier result, for a script that measures a part anew."""
-    path = RESULTS / f"{name}.json"
-    if not path.exists():
-        return {}
-    sides: Record = json.loads(path.read_text())["sides"]
+    sides: Record = read_result(name)["sides"]
     return sides
 
 

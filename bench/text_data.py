@@ -38,10 +38,10 @@ def write_imdb(folder: Path, *, rows: int, valid_rows: int, test_rows: int | Non
     reviews = load_imdb()
     labelled, test = reviews.train, reviews.test
     kept_out = set(test["text"])
-    valid = _even_sample(labelled, valid_rows)
-    train = _even_sample(labelled.drop(valid.index), rows)
+    valid = even_sample(labelled, valid_rows)
+    train = even_sample(labelled.drop(valid.index), rows)
     if test_rows is not None:
-        test = _even_sample(test, test_rows)
+        test = even_sample(test, test_rows)
     kept_out |= set(valid["text"])
     texts = dict.fromkeys([*labelled["text"], *reviews.unsupervised["text"]])  # without duplicates
     unlabelled = [text for text in texts if text not in kept_out]
@@ -51,10 +51,16 @@ def write_imdb(folder: Path, *, rows: int, valid_rows: int, test_rows: int | Non
     write_lines(folder / "unlabelled.jsonl", ({"text": unlabelled[row]} for row in order))
 
 
-def _even_sample(frame, rows: int):
-    """Return ``rows`` rows in random order, as many of one label as of the other."""
-    each = frame.groupby("label").sample(rows // 2, random_state=SAMPLE_SEED)
-    return each.sample(frac=1, random_state=SAMPLE_SEED)
+def even_sample(frame, rows: int, *, seed: int = SAMPLE_SEED):
+    """Return ``rows`` rows in random order, as many of every label.
+
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"text": list("abcdef"), "label": [0, 0, 0, 1, 1, 1]})
+    >>> even_sample(frame, 4)["label"].value_counts().tolist()
+    [2, 2]
+    """
+    each = frame.groupby("label").sample(rows // frame["label"].nunique(), random_state=seed)
+    return each.sample(frac=1, random_state=seed)
 
 
 def write_lines(path: Path, records: Iterable[Review]) -> None:

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from tabtext.errors import ParameterError, did_you_mean
 from tabtext.estimators.classifier_training import in_direction
+from tabtext.estimators.linear_members import LinearMembers
 from tabtext.text.classifier import TextClassifierNetwork
 from tabtext.text.documents import Documents
 from tabtext.text.explanation import ContributionMethod, token_contributions
 from tabtext.training.targets import ClassificationTarget, Target
 
-__all__ = ["Explanation", "contributions_to", "output_number"]
+__all__ = ["Explanation", "Voters", "contributions_to", "output_number"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,42 +47,66 @@ class Explanation:
     restore: Callable[[Sequence[str]], str]
 
 
+@dataclass(frozen=True)
+class Voters:
+    """The models whose outputs make a prediction.
+
+    Parameters
+    ----------
+    networks : mapping of str to TextClassifierNetwork
+        By the direction in which they read.
+    linear : mapping of str to NgramModel or WordModel
+        By name.
+    mixing : mapping of str to float
+        How much ``"network"``, and each linear model, counts.
+    """
+
+    networks: Mapping[str, TextClassifierNetwork]
+    linear: LinearMembers
+    mixing: Mapping[str, float]
+
+
 def contributions_to(
     output: int,
-    networks: Mapping[str, TextClassifierNetwork],
+    voters: Voters,
     document: Documents,
     target: Target,
     method: ContributionMethod,
 ) -> NDArray[np.float32]:
-    """Return what each token of a document contributes to an output, the mean over directions.
+    """Return what each token of a document contributes to an output, in all models that vote.
+
+    In the network it is the mean over directions. A linear model is a sum over tokens; an n-gram's
+    part in it is shared by its tokens.
 
     Parameters
     ----------
     output : int
         Which of the network's outputs.
-    networks : mapping of str to TextClassifierNetwork
-        By the direction in which they read.
+    voters : Voters
+        The models.
     document : Documents
         A single one, forward.
     target : Target
         What the outputs mean. Of classes only differences do: what raises all logits changes no
         probability, so the mean of the other classes is subtracted.
     method : {"gradient", "occlusion"}
-        See ``tabtext.text.explanation.token_contributions``.
+        How the network is explained; see ``tabtext.text.explanation.token_contributions``.
     """
     weights = np.zeros(target.n_outputs, np.float32)
     weights[output] = 1.0
     if isinstance(target, ClassificationTarget):
         weights[np.arange(target.n_outputs) != output] = -1.0 / (target.n_outputs - 1)
     found = []
-    for direction, network in networks.items():
+    for direction, network in voters.networks.items():
         ids = in_direction(document, direction)[0]
-        total = token_contributions(network, ids, weights, method=method)
+        one = token_contributions(network, ids, weights, method=method)
         if direction == "backward":  # the words between the first and the last token are reversed
-            total[1:-1] = total[-2:0:-1]
-        found.append(total)
-    mean: NDArray[np.float32] = np.mean(found, axis=0, dtype=np.float32)
-    return mean
+            one[1:-1] = one[-2:0:-1]
+        found.append(one)
+    total = voters.mixing["network"] * np.mean(found, axis=0, dtype=np.float32)
+    for name, member in voters.linear.items():
+        total = total + voters.mixing[name] * (member.contributions(document) @ weights)
+    return np.asarray(total, np.float32)
 
 
 def output_number(target: Target, output: Any, predicted: NDArray[Any]) -> tuple[int, str]:

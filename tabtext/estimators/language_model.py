@@ -211,8 +211,9 @@ class LanguageModel(LanguageModelSteps):
     ) -> "LanguageModel":
         """Return a model that goes on from this one on other texts; this one stays as it is.
 
-        The vocabulary is that of the new texts or corpus: words that both know keep their vectors,
-        new ones start at the mean of all. The softmax and the embedding learn alone for the first
+        The vocabulary is that of the new texts or corpus: words that both know keep what
+        was learned of them, and move towards how the new texts use them; new ones start from that
+        alone. The softmax and the embedding learn alone for the first
         epoch, then everything, earlier layers more slowly.
 
         Parameters

@@ -83,8 +83,10 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
     bptt : int
         Tokens through which gradients flow back; every batch varies around it.
     initial_vectors : {"counts", "random"}
-        What word vectors ``fit`` begins with: those of ``tabtext.text.word_vectors``, from counts
-        of which words stand near which in the training texts; or random numbers.
+        What word vectors training begins with: those of ``tabtext.text.word_vectors``, from counts
+        of which words stand near which in the training texts, which ``fine_tune`` turns to the axes
+        of the model's own (``tabtext.text.alignment``); or random numbers, and in ``fine_tune`` the
+        model's own vectors as they are.
     **parameters
         Those of ``text_parameters.TextParameters`` and ``training_parameters.TrainingParameters``.
     """
@@ -127,16 +129,14 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         phases = () if origin is None else self._fine_tuning_phases(train.n_tokens)
         options = self.training_options(train.n_tokens, phases=phases)
         vectors = None
-        if origin is None and self.initial_vectors == "counts":
+        if self.initial_vectors == "counts":
             vectors = self._count_vectors(train, preprocessor.vocabulary_)
         n_streams = self.rows_per_batch(train.n_tokens)
         shown = [ProgressBar()] if self.verbose > 0 else []
         networks: dict[str, LanguageModelNetwork] = {}
         histories: dict[str, History] = {}
         for direction in self.directions():
-            network, transfer = self._start(direction, preprocessor, origin)
-            if vectors is not None:
-                network.set_word_vectors(vectors)
+            network, transfer = self._start(direction, preprocessor, origin, vectors)
             if transfer is not None and not networks:  # both directions know the same words
                 warn_of_few_shared(transfer, preprocessor.vocabulary_.tokens)
             run = LanguageModelRun(
@@ -213,19 +213,32 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         return split_rows(n_rows, self.validation_fraction, classes=None, seed=self.random_state)
 
     def _start(
-        self, direction: str, preprocessor: TextPreprocessor, origin: "LanguageModelSteps | None"
+        self,
+        direction: str,
+        preprocessor: TextPreprocessor,
+        origin: "LanguageModelSteps | None",
+        vectors: NDArray[np.float32] | None,
     ) -> tuple[LanguageModelNetwork, VocabularyTransfer | None]:
-        """A new network; or one that goes on from the origin's, and how many words it knew."""
+        """A new network; or one that goes on from the origin's, and how many words it knew.
+
+        With vectors from counts, if there are any.
+        """
         vocabulary = preprocessor.vocabulary_
         if origin is None:
-            return self._new_network(vocabulary), None
+            network = self._new_network(vocabulary)
+            if vectors is not None:
+                network.set_word_vectors(vectors)
+            return network, None
         known = origin.networks_[direction]
-        return transferred_network(
+        network, transfer = transferred_network(
             known,
             origin.preprocessor_.vocabulary_.tokens,
             vocabulary.tokens,
             options=replace(known.options, dropout_scale=self.dropout_scale),
         )
+        if vectors is not None:
+            network.adapt_word_vectors(vectors, transfer.shared, vocabulary.counts)
+        return network, transfer
 
     def _require_continuation(self, origin: "LanguageModelSteps") -> None:
         """Raise unless these parameters suit the model to go on from."""

@@ -2,19 +2,32 @@
 
 from dataclasses import dataclass
 
+from tabtext.estimators.language_model import LanguageModel
+from tabtext.estimators.linear_members import LinearMembers, fit_linear_members
+from tabtext.estimators.parameter_checks import require_whole
+from tabtext.estimators.samples import EncodedSample
 from tabtext.estimators.tasks import ClassificationTask, RegressionTask
 from tabtext.estimators.text_base import TextEstimator
 from tabtext.text.documents import Documents
+from tabtext.text.transfer import extended_encoder
 
 __all__ = ["TextClassifier", "TextRegressor"]
+
+_LONGEST_NGRAM = 3  # numbers of longer ones would not fit 64 bits
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class TextClassifier(ClassificationTask[Documents], TextEstimator):
     """Predict one of several classes, or several yes-or-no labels, from texts.
 
+    A network votes with linear models, which few labels are enough for: one of words and word
+    sequences, and one of the mean of the language model's word vectors. How much each one counts
+    is learned from the validation rows; without any, all count the same.
+
     Parameters
     ----------
+    ngrams : int
+        Longest word sequence of the linear model, 1 to 3; 0 for the network alone.
     **parameters
         Those of ``text_base.TextEstimator``, ``tasks.ClassificationTask``,
         ``text_parameters.TextParameters`` and ``training_parameters.TrainingParameters``, all in
@@ -34,6 +47,31 @@ class TextClassifier(ClassificationTask[Documents], TextEstimator):
     >>> model.predict_proba(["A masterpiece.", ""]).shape
     (2, 2)
     """
+
+    ngrams: int = 2
+
+    def check_parameters(self) -> None:
+        """Raise ``ParameterError`` for what no later stage would notice before work begins."""
+        super().check_parameters()
+        require_whole("ngrams", self.ngrams, smallest=0, largest=_LONGEST_NGRAM)
+
+    def _fit_linear_members(
+        self, train: EncodedSample[Documents], origin: LanguageModel | None
+    ) -> LinearMembers:
+        if not self.ngrams:
+            return {}
+        vectors = None
+        if origin is not None:
+            encoder = next(iter(origin.networks_.values())).encoder
+            encoder = extended_encoder(encoder, len(self.preprocessor_.vocabulary_))
+            vectors = encoder.embedding.weight.detach().float().cpu().numpy()
+        return fit_linear_members(
+            train,
+            self.target_,
+            longest=self.ngrams,
+            vocabulary_size=len(self.preprocessor_.vocabulary_),
+            vectors=vectors,
+        )
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

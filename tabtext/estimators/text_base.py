@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pyarrow as pa
+import torch
 from sklearn.base import ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
@@ -22,10 +23,12 @@ from tabtext.estimators.classifier_training import (
     train_classifier,
 )
 from tabtext.estimators.defaults import choose_documents, choose_text_epochs
-from tabtext.estimators.explanation import Explanation, contributions_to, output_number
+from tabtext.estimators.explanation import Explanation, Voters, contributions_to, output_number
 from tabtext.estimators.fine_tuning import require_directions
 from tabtext.estimators.inputs import Sample
 from tabtext.estimators.language_model import LanguageModel
+from tabtext.estimators.linear_members import LinearMembers, raw_of
+from tabtext.estimators.mixing import mixed, mixing_weights
 from tabtext.estimators.origin import require_no_contradiction
 from tabtext.estimators.parameter_checks import (
     require_choice,
@@ -33,7 +36,7 @@ from tabtext.estimators.parameter_checks import (
     require_whole,
     require_widths,
 )
-from tabtext.estimators.samples import PreparedRows
+from tabtext.estimators.samples import EncodedSample, PreparedRows
 from tabtext.estimators.supervised import SupervisedEstimator
 from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
 from tabtext.estimators.text_columns import chosen_columns, under_the_asked_name
@@ -51,6 +54,7 @@ from tabtext.text.documents import Documents
 from tabtext.text.encoder.awd_lstm import AWDLSTM
 from tabtext.text.explanation import ContributionMethod
 from tabtext.text.preprocessing import TextPreprocessor
+from tabtext.text.transfer import extended_encoder
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.devices import choose_device
@@ -107,6 +111,10 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         One network for each direction; predictions are the mean of their probabilities.
     histories_ : dict of str to History
         Losses and metrics of every epoch, for each direction.
+    linear_ : dict of str to NgramModel or WordModel
+        The linear models that vote with the network; empty for quantities.
+    mixing_ : dict of str to float
+        How much the raw outputs of the network and of each linear model count in their sum.
     """
 
     language_model: LanguageModel | str | Path | None = None
@@ -167,6 +175,8 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             self.preprocessor_ = TextPreprocessor(
                 tokenizer=origin.preprocessor_.tokenizer_,
                 vocabulary=origin.preprocessor_.vocabulary_,
+                extend=True,
+                min_freq=self.min_frequency,
                 columns=columns,
             )
         with tokenizing(table, verbose=self.verbose) as progress:
@@ -236,8 +246,10 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             place = checkpoints_for(direction, checkpoints, directions)
             histories[direction] = train_classifier(network, rows, direction, run, place)
             networks[direction] = network
+        members = self._fit_linear_members(rows.train, origin)
         # All at once, so that a training that fails leaves no half of a model behind.
-        self.networks_, self.histories_ = networks, histories
+        self.networks_, self.histories_, self.linear_ = networks, histories, members
+        self.mixing_ = self._mixing(rows.valid)
         self.card_ = self._new_card(rows, origin, run)
 
     def _new_card(
@@ -264,7 +276,8 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         card["tokens"] = token_counts(
             rows.train.encoded, valid, len(self.preprocessor_.vocabulary_)
         )
-        if len(directions) > 1 and rows.valid is not None:
+        card["mixing"] = self.mixing_
+        if (len(directions) > 1 or self.linear_) and rows.valid is not None:
             outputs = self.target_.outputs(self._raw_of(rows.valid.encoded))
             card["metrics"] = {
                 m.name: m.function(rows.valid.truth, outputs, rows.valid.weight)
@@ -272,13 +285,36 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             }
         return card
 
+    def _fit_linear_members(
+        self, train: EncodedSample[Documents], origin: LanguageModel | None
+    ) -> LinearMembers:
+        """The linear models that vote with the network; none for quantities."""
+        del train, origin
+        return {}
+
+    def _mixing(self, valid: EncodedSample[Documents] | None) -> dict[str, float]:
+        """How much each model's outputs count, by name; the network alone counts once."""
+        names = ["network", *self.linear_]
+        if len(names) == 1 or valid is None:
+            return dict.fromkeys(names, 1 / len(names))
+        weight = None if valid.weight is None else torch.from_numpy(valid.weight)
+
+        def loss(raw: Tensor, codes: Tensor) -> Tensor:
+            return self._row_loss()(self.target_.activate(raw), codes)
+
+        found = mixing_weights(
+            self._raws_of(valid.encoded), torch.from_numpy(valid.codes), loss, weight
+        )
+        return dict(zip(names, found, strict=True))
+
     def _new_network(self, origin: LanguageModel | None, direction: str) -> TextClassifierNetwork:
         """A network with a new head, on the language model's encoder or a fresh one."""
         with seeded(self.random_state):
             if origin is None:
                 encoder = AWDLSTM(len(self.preprocessor_.vocabulary_), self.encoder_options())
             else:
-                encoder = origin.encoder(direction, dropout_scale=self.dropout_scale)
+                trained = origin.encoder(direction, dropout_scale=self.dropout_scale)
+                encoder = extended_encoder(trained, len(self.preprocessor_.vocabulary_))
             return TextClassifierNetwork(
                 encoder,
                 self.target_.n_outputs,
@@ -342,21 +378,28 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         document = self.preprocessor_.transform(table)
         predicted = self.target_.outputs(self._raw_of(document))[0]
         number, name = output_number(self.target_, output, predicted)
+        voters = Voters(self.networks_, self.linear_, self.mixing_)
         return Explanation(
             tokens=tokens_of_row(self.preprocessor_, table),
-            contributions=contributions_to(number, self.networks_, document, self.target_, method),
+            contributions=contributions_to(number, voters, document, self.target_, method),
             output=name,
             predicted=float(predicted[number]),
             restore=self.preprocessor_.restore,
         )
 
     def _raw_of(self, features: Documents) -> Tensor:
-        """Raw outputs for documents; of two directions, those of their mean probability."""
+        """Raw outputs for documents: of all models that vote."""
+        raws = self._raws_of(features)
+        return raws[0] if len(raws) == 1 else mixed(raws, list(self.mixing_.values()))
+
+    def _raws_of(self, features: Documents) -> list[Tensor]:
+        """Raw outputs of the network, in one or two directions, and of the linear models."""
         raws = [
             predict_documents(network, in_direction(features, direction))
             for direction, network in self.networks_.items()
         ]
-        return raws[0] if len(raws) == 1 else self.target_.combine(raws)
+        network = raws[0] if len(raws) == 1 else self.target_.combine(raws)
+        return [network, *(raw_of(member, features) for member in self.linear_.values())]
 
     def place_model(self) -> None:
         """Move the networks to the device that the parameter ``device`` names."""

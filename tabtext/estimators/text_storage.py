@@ -3,7 +3,8 @@
 config.json          parameters, target, shapes of the networks, histories, card, and what tells the
                      preprocessor from another model's
 preprocessor/        tokenizer and vocabulary, JSON
-weights.safetensors  the networks of all directions: forward/..., backward/...
+weights.safetensors  the networks of all directions: forward/..., backward/...; the linear models
+                     that vote with a classifier's: linear/...
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from tabtext.artifacts import read_weights, write_artifact
 from tabtext.errors import ArtifactError
+from tabtext.estimators.linear_members import from_tensors, to_tensors
 from tabtext.estimators.plain_values import plain
 from tabtext.text.classifier import TextClassifierNetwork
 from tabtext.text.language_model import LanguageModelNetwork
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["fill", "save"]
 
 _PREPROCESSOR = "preprocessor"
+_LINEAR = "linear"
 
 
 def save(
@@ -57,6 +60,8 @@ def save(
         for direction, network in estimator.networks_.items()
         for name, tensor in network.state_dict().items()
     }
+    linear = to_tensors(getattr(estimator, "linear_", {}))
+    weights |= {f"{_LINEAR}/{name}": tensor for name, tensor in linear.items()}
     with write_artifact(directory, plain(config), weights, packed=packed) as temporary:
         estimator.preprocessor_.save(temporary / _PREPROCESSOR)
 
@@ -76,7 +81,7 @@ def fill(
     for direction, shape in config["networks"].items():
         with Unfilled():
             network = kind.from_config(shape)
-        network.load_state_dict(_of_direction(weights, direction), assign=True)
+        network.load_state_dict(_of_part(weights, direction), assign=True)
         networks[direction] = network.eval()
     estimator.preprocessor_ = preprocessor
     estimator.networks_ = networks
@@ -87,6 +92,12 @@ def fill(
         estimator.target_ = target_from_dict(config["target"])
         estimator.target_names_ = list(config["target_names"])
         estimator.feature_names_in_ = np.asarray(config["feature_names"], dtype=object)
+        estimator.linear_ = from_tensors(
+            _of_part(weights, _LINEAR),
+            longest=getattr(estimator, "ngrams", 0),
+            vocabulary_size=len(preprocessor.vocabulary_),
+        )
+        estimator.mixing_ = dict(config["mixing"])
         estimator.n_features_in_ = len(estimator.feature_names_in_)
         estimator.pruning_ = None
     estimator.card_ = dict(config["card"])
@@ -109,11 +120,12 @@ def _of_the_target(estimator: "LanguageModel | TextEstimator") -> dict[str, Any]
         "target_names": estimator.target_names_,
         "target": estimator.target_.to_dict(),
         "feature_names": estimator.feature_names_in_.tolist(),
+        "mixing": estimator.mixing_,
     }
 
 
-def _of_direction(weights: Mapping[str, Tensor], direction: str) -> dict[str, Tensor]:
-    prefix = f"{direction}/"
+def _of_part(weights: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    prefix = f"{part}/"
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in weights.items()

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tabtext.errors import ParameterError, did_you_mean
+from tabtext.text.alignment import adapted_vectors
 from tabtext.text.encoder.awd_lstm import AWDLSTM, EncoderOptions, State
 from tabtext.text.perplexity import row_losses
 from tabtext.text.softmax.adaptive import AdaptiveSoftmax
@@ -164,9 +165,30 @@ class LanguageModelNetwork(nn.Module):
         weight = self.encoder.embedding.weight
         if vectors.shape != weight.shape:
             raise ParameterError(f"{vectors.shape=} must be {tuple(weight.shape)}")
-        scale = _SPREAD / (float(np.sqrt(np.mean(np.square(vectors)))) or 1.0)
+        spread = _SPREAD
+        if self.options.cell == "irnn":  # adds up what it reads, without bounds
+            spread /= 10
+        scale = spread / (float(np.sqrt(np.mean(np.square(vectors)))) or 1.0)
         with torch.no_grad():
             weight.copy_(torch.from_numpy(vectors * scale))
+
+    def adapt_word_vectors(
+        self,
+        vectors: npt.NDArray[np.float32],
+        shared: npt.NDArray[np.bool_],
+        counts: npt.NDArray[np.integer[Any]],
+    ) -> None:
+        """Move the word vectors to what counts in new texts say, turned to the network's own axes.
+
+        Parameters
+        ----------
+        vectors, shared, counts
+            See ``tabtext.text.alignment.adapted_vectors``.
+        """
+        weight = self.encoder.embedding.weight
+        own = weight.detach().float().cpu().numpy()
+        with torch.no_grad():
+            weight.copy_(torch.from_numpy(adapted_vectors(vectors, own, shared, counts)))
 
     def layer_groups(self) -> list[nn.Module]:
         """Return embedding, layers, and the softmax with the embedding that it shares.

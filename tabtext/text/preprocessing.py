@@ -65,6 +65,9 @@ class TextPreprocessor(BaseEstimator):
         The columns of text. Default: all columns of strings.
     vocabulary : Vocabulary, optional
         A vocabulary to keep, for example a language model's; ``fit`` then learns none.
+    extend : bool
+        Whether ``fit`` adds to that vocabulary the words of the training texts that it lacks and
+        that are not rarer than ``min_freq``; what it has keeps its ids.
 
     Attributes
     ----------
@@ -94,6 +97,7 @@ class TextPreprocessor(BaseEstimator):
     min_freq: int = 3
     columns: Sequence[str] | None = None
     vocabulary: Vocabulary | None = None
+    extend: bool = False
 
     # -- fit ---------------------------------------------------------------------------------
 
@@ -304,7 +308,9 @@ class TextPreprocessor(BaseEstimator):
         pieces = tokenizer.tokens if isinstance(tokenizer, SubwordTokenizer) else ()
         if self.vocabulary is not None:
             _check_fit(self.vocabulary, counts, pieces)
-            return self.vocabulary
+            if not self.extend or pieces:  # sub-words can spell everything
+                return self.vocabulary
+            return self.vocabulary.extended(counts, min_freq=self.min_freq)
         numbers = field_numbers(n_columns)
         counts = counts + count_marks(n_rows, n_columns)
         if pieces:

@@ -86,6 +86,8 @@ class TokenCounts(Mapping[str, int]):
 class Vocabulary:
     """Tokens and their ids: first the special ones, then the others by falling frequency.
 
+    Of one that was ``extended``, those that were added stand behind all others.
+
     Parameters
     ----------
     tokens : tuple of str
@@ -203,6 +205,27 @@ class Vocabulary:
         numbers = [counts[token] for token in (*SPECIAL_TOKENS, *kept)]
         numbers[UNKNOWN_ID] += sum(counts.values()) - sum(numbers)
         return cls((*SPECIAL_TOKENS, *kept), np.array(numbers, np.int64))
+
+    def extended(self, counts: TokenCounts, *, min_freq: int = 3) -> "Vocabulary":
+        """Return a vocabulary that has further tokens behind these, which keep their ids.
+
+        Parameters
+        ----------
+        counts : TokenCounts
+            Occurrences in further texts.
+        min_freq : int
+            Tokens that are rarer in them are not added.
+
+        Examples
+        --------
+        >>> vocabulary = Vocabulary.from_counts(TokenCounts({"good": 9, "film": 5}))
+        >>> vocabulary.extended(TokenCounts({"snooze": 4, "film": 3, "rare": 1}))
+        Vocabulary(12 tokens: good, film, snooze)
+        """
+        new = [t for t, count in counts.items() if count >= min_freq and t not in self]
+        new.sort(key=lambda token: (-counts[token], token))
+        added = np.array([counts[token] for token in new], np.int64)
+        return Vocabulary((*self.tokens, *new), np.concatenate([self.counts, added]))
 
     def __len__(self) -> int:
         return len(self.tokens)

@@ -66,7 +66,8 @@ class Reach:
     def weights(self) -> Vectors:
         """Return what neighbours at distance 1, 2, ... count."""
         distances = np.arange(1, self.distance + 1, dtype=np.float32)
-        return 1 / distances if self.falls else np.ones_like(distances)
+        counts = 1 / distances if self.falls else np.ones_like(distances)
+        return counts.astype(np.float32)
 
 
 NEAR = Reach(5, falls=True)
@@ -206,9 +207,7 @@ class _Counting:
 
         def count(rows: npt.NDArray[np.intp]) -> Vectors:
             out = np.zeros((n_words, self.size), np.float32)
-            count_neighbours(
-                self.ids, self.begins[rows], self.lengths[rows], weights, first, out
-            )
+            count_neighbours(self.ids, self.begins[rows], self.lengths[rows], weights, first, out)
             return out
 
         shares = np.array_split(np.arange(len(self.begins)), self.n_threads)

@@ -8,7 +8,7 @@ import torch
 
 from tabtext.datasets import load_snippets
 from tabtext.errors import ColumnTypeError, ParameterError, UnknownColumnError
-from tabtext.estimators.explanation import contributions_to, output_number
+from tabtext.estimators.explanation import Voters, contributions_to, output_number
 from tabtext.estimators.text import TextClassifier, TextRegressor
 from tabtext.text.classifier import TextClassifierNetwork
 from tabtext.text.documents import Documents
@@ -28,6 +28,11 @@ def network(n_outputs: int, seed: int = 0) -> TextClassifierNetwork:
     ).eval()
 
 
+def alone(networks: dict[str, TextClassifierNetwork]) -> Voters:
+    """Networks with which no linear model votes."""
+    return Voters(networks, {}, {"network": 1.0})
+
+
 @pytest.fixture(scope="module")
 def movies() -> pd.DataFrame:
     return load_snippets("movies").head(300)
@@ -43,7 +48,7 @@ def test_a_class_is_explained_against_the_mean_of_the_others() -> None:
     net = network(3)
     each = [token_contributions(net, DOCUMENT[0], number) for number in range(3)]
 
-    found = contributions_to(2, {"forward": net}, DOCUMENT, CLASSES, "gradient")
+    found = contributions_to(2, alone({"forward": net}), DOCUMENT, CLASSES, "gradient")
 
     np.testing.assert_allclose(found, each[2] - (each[0] + each[1]) / 2, rtol=1e-5, atol=1e-7)
 
@@ -51,7 +56,7 @@ def test_a_class_is_explained_against_the_mean_of_the_others() -> None:
 def test_a_label_is_explained_by_its_own_output() -> None:
     net, target = network(2), MultilabelTarget(("late", "cancelled"))
 
-    found = contributions_to(1, {"forward": net}, DOCUMENT, target, "occlusion")
+    found = contributions_to(1, alone({"forward": net}), DOCUMENT, target, "occlusion")
 
     expected = token_contributions(net, DOCUMENT[0], 1, method="occlusion")
     np.testing.assert_array_equal(found, expected)
@@ -63,7 +68,7 @@ def test_two_directions_are_averaged_token_by_token() -> None:
     backward = token_contributions(networks["backward"], [2, 11, 10, 9, 3])
     in_order = backward[[0, 3, 2, 1, 4]]
 
-    found = contributions_to(0, networks, DOCUMENT, target, "gradient")
+    found = contributions_to(0, alone(networks), DOCUMENT, target, "gradient")
 
     forward = token_contributions(networks["forward"], DOCUMENT[0])
     np.testing.assert_allclose(found, (forward + in_order) / 2, rtol=1e-6)
@@ -72,7 +77,7 @@ def test_two_directions_are_averaged_token_by_token() -> None:
 def test_an_empty_text_has_two_tokens_in_both_directions() -> None:
     networks = {"forward": network(3), "backward": network(3)}
 
-    found = contributions_to(0, networks, Documents.of([[2, 3]]), CLASSES, "gradient")
+    found = contributions_to(0, alone(networks), Documents.of([[2, 3]]), CLASSES, "gradient")
 
     assert found.shape == (2,)
 
@@ -152,6 +157,6 @@ def test_many_classes_take_one_pass_over_each_direction(
     many = ClassificationTarget("label", tuple(f"class {number}" for number in range(20)))
     networks = {"forward": network(20), "backward": network(20, seed=1)}
 
-    contributions_to(3, networks, DOCUMENT, many, method)
+    contributions_to(3, alone(networks), DOCUMENT, many, method)
 
     assert len(passes) == 2

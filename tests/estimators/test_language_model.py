@@ -91,7 +91,7 @@ def test_fine_tuning_makes_another_model_and_leaves_the_first(
 def test_shared_words_keep_their_vectors_when_tuning_starts(
     model: LanguageModel, texts: list[str]
 ) -> None:
-    start, _ = model._start("forward", model.preprocessor_, model)
+    start, _ = model._start("forward", model.preprocessor_, model, None)
 
     for name, tensor in model.networks_["forward"].state_dict().items():
         assert torch.equal(start.state_dict()[name], tensor), name

@@ -78,7 +78,8 @@ def test_a_language_model_gives_tokens_and_encoder(
     model.set_params(learning_rate=1e-2, unfreezing="gradual")
     model.fit(movies["text"], movies["label"])
 
-    assert model.preprocessor_.vocabulary_.tokens == language_model.preprocessor_.vocabulary_.tokens
+    known = language_model.preprocessor_.vocabulary_.tokens
+    assert model.preprocessor_.vocabulary_.tokens[: len(known)] == known
     assert [phase["freeze_to"] for phase in model.card_["recipe"]["phases"]] == [3, 2, 1, 0]
     assert model.score(movies["text"], movies["label"]) > 0.8
 
@@ -105,14 +106,83 @@ def test_a_frozen_encoder_keeps_the_language_models_weights(
 
     before = language_model.networks_["forward"].encoder.state_dict()
     for name, tensor in model.networks_["forward"].encoder.state_dict().items():
-        assert torch.equal(tensor, before[name]), name
+        assert torch.equal(tensor[: len(before[name])], before[name]), name
+
+
+def test_words_that_the_language_model_lacks_are_learned(language_model: LanguageModel) -> None:
+    texts = ["a zxqy film", "a film", "zxqy plot zxqy", "a plot"] * 20
+    labels = ["zxqy" in text for text in texts]
+
+    model = TextClassifier(language_model=language_model, epochs=1, verbose=0).fit(texts, labels)
+
+    assert "zxqy" not in language_model.preprocessor_.vocabulary_
+    assert "zxqy" in model.preprocessor_.vocabulary_
+    assert model.score(texts, labels) == 1.0
+
+
+def test_linear_models_vote_and_are_saved(
+    language_model: LanguageModel, movies: pd.DataFrame, tmp_path: Path
+) -> None:
+    model = TextClassifier(language_model=language_model, epochs=1, verbose=0)
+    model.fit(movies["text"], movies["label"]).save(tmp_path / "votes")
+    loaded = tabtext.load(tmp_path / "votes")
+
+    assert list(model.linear_) == ["ngrams", "words"]
+    assert list(loaded.mixing_) == list(model.mixing_) == ["network", "ngrams", "words"]
+    documents = model.preprocessor_.transform(movies["text"])
+    raws = model._raws_of(documents)
+    total = sum(w * raw.double() for w, raw in zip(model.mixing_.values(), raws, strict=True))
+    np.testing.assert_allclose(
+        model.predict_proba(movies["text"]), total.softmax(dim=1).numpy(), atol=1e-12
+    )
+    np.testing.assert_array_equal(
+        loaded.predict_proba(movies["text"]), model.predict_proba(movies["text"])
+    )
+
+
+def test_without_validation_rows_all_models_count_the_same(movies: pd.DataFrame) -> None:
+    model = TextClassifier(epochs=1, validation_fraction=0, **TINY)
+    model.fit(movies["text"], movies["label"])
+
+    assert model.mixing_ == {"network": 0.5, "ngrams": 0.5}
+
+
+def test_the_network_may_be_alone(movies: pd.DataFrame) -> None:
+    model = TextClassifier(epochs=1, ngrams=0, **TINY).fit(movies["text"], movies["label"])
+
+    assert model.linear_ == {}
+    assert model.mixing_ == {"network": 1.0}
+
+
+@pytest.mark.parametrize("ngrams", [-1, 4, 1.5, "2"])
+def test_ngrams_of_no_use_are_refused(ngrams: object, movies: pd.DataFrame) -> None:
+    with pytest.raises(ParameterError, match="ngrams"):
+        TextClassifier(ngrams=ngrams, **TINY).fit(movies["text"], movies["label"])
+
+
+def test_several_labels_have_linear_models_of_their_own(movies: pd.DataFrame) -> None:
+    labels = pd.DataFrame(
+        {
+            "positive": movies["label"] == "pos",
+            "long": movies["text"].str.len() > 120,
+        }
+    )
+    model = TextClassifier(epochs=1, **TINY).fit(movies["text"], labels)
+
+    assert model.linear_["ngrams"].bias.shape == (2,)
+    assert model.evaluate(movies["text"], labels)["accuracy"] > 0.6
 
 
 def test_both_directions_are_averaged(
     language_model: LanguageModel, movies: pd.DataFrame, tmp_path: Path
 ) -> None:
     model = TextClassifier(
-        language_model=language_model, direction="both", epochs=2, verbose=0, batch_size=16
+        language_model=language_model,
+        direction="both",
+        epochs=2,
+        ngrams=0,
+        verbose=0,
+        batch_size=16,
     ).fit(movies["text"], movies["label"])
     model.save(tmp_path / "both")
     loaded = tabtext.load(tmp_path / "both")
@@ -171,14 +241,16 @@ def test_several_labels_may_hold_at_once(movies: pd.DataFrame) -> None:
     assert model.target_names_ == ["good", "long"]
 
 
-def test_class_weights_move_the_predictions(movies: pd.DataFrame) -> None:
+def test_class_weights_move_the_predictions() -> None:
+    movies = load_snippets("movies").query("rating != 0").sample(400, random_state=0)
+    labels = np.where(movies["rating"] > 0, "pos", "neg")
     settings = {"epochs": 2, **TINY}
-    plain = TextClassifier(**settings).fit(movies["text"], movies["label"])
+    plain = TextClassifier(**settings).fit(movies["text"], labels)
     weighted = TextClassifier(class_weight={"pos": 20.0, "neg": 1.0}, **settings)
-    weighted.fit(movies["text"], movies["label"])
+    weighted.fit(movies["text"], labels)
 
-    share = [np.mean(m.predict(movies["text"]) == "pos") for m in (plain, weighted)]
-    assert share[1] > share[0]
+    share = [m.predict_proba(movies["text"])[:, 1].mean() for m in (plain, weighted)]
+    assert share[1] > share[0] + 0.05
 
 
 def test_a_regressor_predicts_ratings(movies: pd.DataFrame, tmp_path: Path) -> None:

@@ -61,12 +61,13 @@ def batch_of(documents: list[Tensor], *, extra: int = 0) -> tuple[Tensor, Tensor
     return tokens, torch.tensor([len(document) for document in documents])
 
 
-def pooled_by_hand(outputs: Tensor, length: int) -> Tensor:
-    """Last, largest, mean of one document's outputs ``(length, width)``."""
+def pooled_by_hand(outputs: Tensor, words: Tensor, length: int) -> Tensor:
+    """Last, largest, mean of one document's outputs ``(length, width)``, and of its words."""
     if length == 0:
-        return outputs.new_zeros(3 * outputs.shape[1])
+        return outputs.new_zeros(4 * outputs.shape[1])
     kept = outputs[:length]
-    return torch.cat([kept[-1], kept.max(dim=0).values, kept.mean(dim=0)])
+    means = kept.mean(dim=0), words[:length].mean(dim=0)
+    return torch.cat([kept[-1], kept.max(dim=0).values, *means])
 
 
 @contextmanager
@@ -94,9 +95,12 @@ def test_pooling_is_last_largest_and_mean_of_the_text_alone(lengths: list[int]) 
     for row, length in zip(outputs, lengths, strict=True):
         row[length:] = 1e6
 
-    pooled = ConcatPooling()(outputs, torch.tensor(lengths))
+    words = outputs.flip(2)
 
-    expected = torch.stack([pooled_by_hand(*pair) for pair in zip(outputs, lengths, strict=True)])
+    pooled = ConcatPooling()(outputs, words, torch.tensor(lengths))
+
+    rows = zip(outputs, words, lengths, strict=True)
+    expected = torch.stack([pooled_by_hand(*row) for row in rows])
     torch.testing.assert_close(pooled, expected, rtol=1e-14, atol=1e-14)
 
 
@@ -106,14 +110,15 @@ def test_pooling_is_last_largest_and_mean_of_the_text_alone(lengths: list[int]) 
 def test_pooling_chunk_by_chunk_is_pooling_at_once(lengths: list[int], chunk_length: int) -> None:
     generator = torch.Generator().manual_seed(sum(lengths))
     outputs = torch.randn(len(lengths), 12, 3, dtype=torch.float64, generator=generator)
-    left = torch.tensor(lengths)
+    words, left = outputs.flip(2), torch.tensor(lengths)
     pooling = ConcatPooling()
 
     pooled = pooling.start(len(lengths), 3, like=outputs)
     for begin in range(0, 12, chunk_length):
-        pooled = pooling.add(pooled, outputs[:, begin : begin + chunk_length], left - begin)
+        chunk = slice(begin, begin + chunk_length)
+        pooled = pooling.add(pooled, outputs[:, chunk], words[:, chunk], left - begin)
 
-    whole = pooling(outputs, left)
+    whole = pooling(outputs, words, left)
     torch.testing.assert_close(pooling.finish(pooled, left), whole, rtol=1e-14, atol=1e-14)
 
 
@@ -227,8 +232,9 @@ def test_gradients_of_short_documents_are_those_of_reading_in_one_go() -> None:
     found = gradients_of(network, network(tokens, lengths).square().sum())
 
     encoder = network.encoder
-    outputs = encoder(tokens, encoder.initial_state(3)).outputs
-    pooled = [pooled_by_hand(*pair) for pair in zip(outputs, lengths.tolist(), strict=True)]
+    encoded = encoder(tokens, encoder.initial_state(3))
+    rows = zip(encoded.outputs, encoded.words, lengths.tolist(), strict=True)
+    pooled = [pooled_by_hand(*row) for row in rows]
     expected = gradients_of(network, network.head(torch.stack(pooled)).square().sum())
     for name, gradient in expected.items():
         torch.testing.assert_close(found[name], gradient, rtol=1e-9, atol=1e-12)
@@ -409,7 +415,7 @@ def test_the_head_has_the_widths_that_were_asked_for() -> None:
     linear = [module for module in network.head if isinstance(module, nn.Linear)]
 
     assert [(layer.in_features, layer.out_features) for layer in linear] == [
-        (18, 5),
+        (24, 5),
         (5, 4),
         (4, 3),
     ]

@@ -1,0 +1,76 @@
+"""Word vectors of new texts, turned so that a network reads them that was trained on others.
+
+Counts in new texts tell how words are used there, but axes of vectors from counts are arbitrary.
+A rotation brings them to those of a network's own vectors, with the words that both know as the
+hinge; nothing that the counts told is lost in it.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["adapted_vectors"]
+
+Vectors = npt.NDArray[np.float32]
+
+_HALF_WAY = 300
+"""Occurrences of a word in the new texts from which on they say more of it than the old ones."""
+_MOST_WEIGHT = 300.0
+"""What a word counts at most in the alignment, where each counts by the root of its occurrences:
+stop words, which have no meaning to be aligned, would else have all the say."""
+
+
+def adapted_vectors(
+    counted: Vectors,
+    carried: Vectors,
+    shared: npt.NDArray[np.bool_],
+    counts: npt.NDArray[np.integer[Any]],
+) -> Vectors:
+    """Return vectors for the words of new texts, in the space of a network's own vectors.
+
+    Words that the network knows move from its vector to that of the new texts, the further the more
+    often they occur there. New words have the latter.
+
+    Parameters
+    ----------
+    counted : float32 array of shape (n_words, width)
+        From counts in the new texts, see ``word_vectors``.
+    carried : float32 array of shape (n_words, width)
+        The network's vectors, and anything for words that it does not know.
+    shared : bool array of shape (n_words,)
+        Which words it knows.
+    counts : int array of shape (n_words,)
+        How often each occurs in the new texts.
+
+    Returns
+    -------
+    float32 array of shape (n_words, width)
+        ``carried`` itself if fewer words are shared than there are axes to align.
+
+    References
+    ----------
+    Schönemann, P. (1966), "A Generalized Solution of the Orthogonal Procrustes Problem"; Hamilton,
+    W., Leskovec, J. and Jurafsky, D. (2016), "Diachronic Word Embeddings Reveal Statistical Laws of
+    Semantic Change" (of vectors from counts in different texts).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> own = rng.normal(size=(50, 3)).astype(np.float32)
+    >>> turn = np.linalg.qr(rng.normal(size=(3, 3)))[0].astype(np.float32)
+    >>> shared = np.arange(50) < 40
+    >>> adapted = adapted_vectors(own @ turn, own, shared, np.full(50, 100))
+    >>> bool(np.allclose(adapted, own, atol=0.1))  # the new words too, though nothing was known
+    True
+    """
+    known = shared & (counts > 0) & counted.any(axis=1)
+    if known.sum() < counted.shape[1]:
+        return carried
+    weight = np.minimum(np.sqrt(counts[known]), _MOST_WEIGHT)[:, None]
+    left, _, right = np.linalg.svd((counted[known] * weight).T @ carried[known])
+    turned = counted @ (left @ right)
+    turned *= np.sqrt(np.mean(carried[known] ** 2) / np.mean(turned[known] ** 2))
+    share = (counts / (counts + _HALF_WAY))[:, None]
+    share[~shared] = 1.0
+    return np.asarray(share * turned + (1 - share) * carried, np.float32)
