@@ -4,7 +4,7 @@
 
 ARTICLES is a folder of Parquet files with a column of texts: raw English Wikipedia for the model
 that ships. Interrupted at any point, by Ctrl-C, a reboot or a power cut, the same command goes on
-from where it was. One pass over 37 million words takes about an hour and a half on two CPU cores.
+from where it was. One pass over 37 million words takes a few hours on two CPU cores.
 
 The model is written packed, with a README.md that says what it is and checksums.json beside it:
 put the directory into ``tabtext/pretrained``, and ``LanguageModel.from_pretrained`` finds it.
@@ -26,8 +26,7 @@ from tabtext.text.corpus import Corpus, prepare_corpus
 from tabtext.text.preprocessing import TextPreprocessor
 from tabtext.text.tokenization import WordTokenizer
 
-# Chosen by what classifiers of film reviews made of the models (bench/README.md), and by what a
-# review may cost: under 10 ms on one CPU core.
+# Small enough for a review to be read in some 10 ms on one CPU core.
 SHAPE = {"embedding_width": 160, "hidden_width": 256, "n_layers": 2}
 RECIPE = {"softmax": "adaptive", "dropout_scale": 0.25, "epochs": 1, "batch_size": 32}
 VOCABULARY = 60_000
