@@ -145,7 +145,7 @@ class Results:
         side = side_of(task)
         runs = self.sides[side]["runs"] if side in self.sides else []
         runs = [*runs, {"seed": task.seed, "session": len(self._sessions) - 1, **record}]
-        self.sides[side] = {"task": _told(task), **mean_and_sd(runs), "runs": runs}
+        self.sides[side] = {"task": _told(task), **summary(runs), "runs": runs}
         harness.write_result(self._name, {"sessions": self._sessions}, self.sides, self._path)
 
 
@@ -165,21 +165,21 @@ def _told(task: Task) -> dict[str, Any]:
     return {n: value for n, value in fields.items() if n != "seed" and value is not None}
 
 
-def mean_and_sd(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Mean of every number over the seeds, and the standard deviation of the accuracy.
+def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and standard deviation of the accuracy over the seeds; medians of every number.
 
-    >>> mean_and_sd([{"accuracy": 0.5, "seed": 0}, {"accuracy": 0.7, "seed": 1}])
-    {'mean': {'accuracy': 0.6}, 'sd': {'accuracy': 0.14142}}
+    >>> found = summary([{"accuracy": 0.5, "seed": 0}, {"accuracy": 0.7, "seed": 1}])
+    >>> found["mean"], found["sd"]
+    ({'accuracy': 0.6}, {'accuracy': 0.14142})
     """
-    names = [
-        name
-        for name, value in runs[0].items()
-        if isinstance(value, int | float) and name not in ("seed", "session")
+    numbers = [
+        {name: value for name, value in run.items() if name not in ("seed", "session")}
+        for run in runs
     ]
-    mean = {name: round(statistics.mean(run[name] for run in runs), 5) for name in names}
     accuracies = [run["accuracy"] for run in runs if "accuracy" in run]
+    mean = {"accuracy": round(statistics.mean(accuracies), 5)} if accuracies else {}
     sd = {"accuracy": round(statistics.stdev(accuracies), 5)} if len(accuracies) > 1 else {}
-    return {"mean": mean, "sd": sd}
+    return {"mean": mean, "sd": sd, "median": harness.medians(numbers)}
 
 
 # --- all of it ------------------------------------------------------------------------------
@@ -190,11 +190,11 @@ def show(sides: dict[str, dict[str, Any]]) -> None:
     lines: list[dict[str, Any]] = []
     accuracies: dict[str, dict[str, str]] = {}
     for side in sides.values():
-        task, mean = side["task"], side["mean"]
+        task = side["task"]
         if "language_model" in task:
             task = {**task, "language_model": Path(task["language_model"]).name}
-        lines.append({**task, **mean, "runs": len(side["runs"])})
-        if "accuracy" in mean:
+        lines.append({**task, **side["median"], "runs": len(side["runs"])})
+        if side["mean"]:
             name = ", ".join([task["row"], *filter(None, [task.get("language_model")])])
             column = f"{task['data']} {task.get('labels', '')}".strip()
             accuracies.setdefault(name, {"row": name})[column] = _per_cent(side)
