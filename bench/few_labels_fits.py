@@ -96,7 +96,7 @@ def load_origin(name: str):
     """The pre-trained language model: a path, or a name that the library knows."""
     from tabtext import LanguageModel
 
-    return LanguageModel.load(name)
+    return LanguageModel.from_pretrained(name)
 
 
 def fingerprint(language_model) -> str:

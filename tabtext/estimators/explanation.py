@@ -1,6 +1,6 @@
 """Why a text got its prediction: what each of its tokens speaks for."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from tabtext.errors import ParameterError, did_you_mean
 from tabtext.estimators.classifier_training import in_direction
-from tabtext.estimators.linear_members import LinearMembers
-from tabtext.text.classifier import TextClassifierNetwork
+from tabtext.estimators.voting import Voters
 from tabtext.text.documents import Documents
 from tabtext.text.explanation import ContributionMethod, token_contributions
 from tabtext.training.targets import ClassificationTarget, Target
 
-__all__ = ["Explanation", "Voters", "contributions_to", "output_number"]
+__all__ = ["Explanation", "contributions_to", "output_number"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,25 +44,6 @@ class Explanation:
     output: str
     predicted: float
     restore: Callable[[Sequence[str]], str]
-
-
-@dataclass(frozen=True)
-class Voters:
-    """The models whose outputs make a prediction.
-
-    Parameters
-    ----------
-    networks : mapping of str to TextClassifierNetwork
-        By the direction in which they read.
-    linear : mapping of str to NgramModel or WordModel
-        By name.
-    mixing : mapping of str to float
-        How much ``"network"``, and each linear model, counts.
-    """
-
-    networks: Mapping[str, TextClassifierNetwork]
-    linear: LinearMembers
-    mixing: Mapping[str, float]
 
 
 def contributions_to(

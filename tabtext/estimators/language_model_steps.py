@@ -128,9 +128,7 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         train, valid, preprocessor = reading.train, reading.valid, reading.preprocessor
         phases = () if origin is None else self._fine_tuning_phases(train.n_tokens)
         options = self.training_options(train.n_tokens, phases=phases)
-        vectors = None
-        if self.initial_vectors == "counts":
-            vectors = self._count_vectors(train, preprocessor.vocabulary_)
+        vectors = self._count_vectors(train, preprocessor.vocabulary_)
         n_streams = self.rows_per_batch(train.n_tokens)
         shown = [ProgressBar()] if self.verbose > 0 else []
         networks: dict[str, LanguageModelNetwork] = {}
@@ -257,8 +255,12 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
                 len(vocabulary), self.encoder_options(), softmax=self.softmax, cutoffs=cutoffs
             )
 
-    def _count_vectors(self, train: AnyDocuments, vocabulary: Vocabulary) -> NDArray[np.float32]:
-        """Word vectors to begin with, from counts of neighbours in the training texts."""
+    def _count_vectors(
+        self, train: AnyDocuments, vocabulary: Vocabulary
+    ) -> NDArray[np.float32] | None:
+        """Word vectors to begin with, from counts of neighbours in the training texts, if any."""
+        if self.initial_vectors != "counts":
+            return None
         width = self.encoder_options().embedding_width
         with counting(train, verbose=self.verbose) as progress:
             return word_vectors(

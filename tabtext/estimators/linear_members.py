@@ -13,7 +13,7 @@ from tabtext.text.documents import Documents
 from tabtext.text.ngrams import NgramModel, WordModel
 from tabtext.training.targets import ClassificationTarget, Target
 
-__all__ = ["LinearMembers", "fit_linear_members", "from_tensors", "raw_of", "to_tensors"]
+__all__ = ["LinearMembers", "fit_linear_members", "from_tensors", "to_tensors"]
 
 LinearMembers = dict[str, NgramModel | WordModel]
 """By name: ``"ngrams"``, and ``"words"`` where a language model has vectors of words."""
@@ -60,11 +60,6 @@ def fit_linear_members(
             train.encoded, targets, vectors, exclusive=exclusive, weight=train.weight
         )
     return members
-
-
-def raw_of(member: Any, documents: Documents) -> Tensor:
-    """Return a linear model's outputs for documents, as a network gives them."""
-    return torch.from_numpy(member(documents))
 
 
 def to_tensors(members: LinearMembers) -> dict[str, Tensor]:

@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 
-from tabtext.estimators.language_model import LanguageModel
+import numpy as np
+from numpy.typing import NDArray
+
 from tabtext.estimators.linear_members import LinearMembers, fit_linear_members
 from tabtext.estimators.parameter_checks import require_whole
 from tabtext.estimators.samples import EncodedSample
 from tabtext.estimators.tasks import ClassificationTask, RegressionTask
 from tabtext.estimators.text_base import TextEstimator
 from tabtext.text.documents import Documents
-from tabtext.text.transfer import extended_encoder
 
 __all__ = ["TextClassifier", "TextRegressor"]
 
@@ -21,8 +22,8 @@ class TextClassifier(ClassificationTask[Documents], TextEstimator):
     """Predict one of several classes, or several yes-or-no labels, from texts.
 
     A network votes with linear models, which few labels are enough for: one of words and word
-    sequences, and one of the mean of the language model's word vectors. How much each one counts
-    is learned from the validation rows; without any, all count the same.
+    sequences and, with a language model, one of the mean of its word vectors. How much each one
+    counts is learned from the validation rows; without any, all count the same.
 
     Parameters
     ----------
@@ -56,15 +57,10 @@ class TextClassifier(ClassificationTask[Documents], TextEstimator):
         require_whole("ngrams", self.ngrams, smallest=0, largest=_LONGEST_NGRAM)
 
     def _fit_linear_members(
-        self, train: EncodedSample[Documents], origin: LanguageModel | None
+        self, train: EncodedSample[Documents], vectors: NDArray[np.float32] | None
     ) -> LinearMembers:
         if not self.ngrams:
             return {}
-        vectors = None
-        if origin is not None:
-            encoder = next(iter(origin.networks_.values())).encoder
-            encoder = extended_encoder(encoder, len(self.preprocessor_.vocabulary_))
-            vectors = encoder.embedding.weight.detach().float().cpu().numpy()
         return fit_linear_members(
             train,
             self.target_,

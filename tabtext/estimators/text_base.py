@@ -8,27 +8,24 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pyarrow as pa
-import torch
+from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from tabtext.errors import ColumnTypeError, ParameterError
+from tabtext.errors import ParameterError
 from tabtext.estimators.card import recipe, training_card
 from tabtext.estimators.checkpoints import checkpoints_for
 from tabtext.estimators.classifier_training import (
     ClassifierRun,
-    in_direction,
-    predict_documents,
     train_classifier,
 )
 from tabtext.estimators.defaults import choose_documents, choose_text_epochs
-from tabtext.estimators.explanation import Explanation, Voters, contributions_to, output_number
+from tabtext.estimators.explanation import Explanation, contributions_to, output_number
 from tabtext.estimators.fine_tuning import require_directions
 from tabtext.estimators.inputs import Sample
 from tabtext.estimators.language_model import LanguageModel
-from tabtext.estimators.linear_members import LinearMembers, raw_of
-from tabtext.estimators.mixing import mixed, mixing_weights
+from tabtext.estimators.linear_members import LinearMembers
 from tabtext.estimators.origin import require_no_contradiction
 from tabtext.estimators.parameter_checks import (
     require_choice,
@@ -44,17 +41,18 @@ from tabtext.estimators.text_inputs import (
     as_text_table,
     columns_of_fit,
     is_table,
+    single_row,
     tokens_of_row,
 )
 from tabtext.estimators.text_parameters import TextParameters
 from tabtext.estimators.tokenizing import tokenizing
 from tabtext.estimators.unfreezing import require_single_rate, unfreezing_phases
+from tabtext.estimators.voting import Voters
 from tabtext.text.classifier import GRADIENT_LENGTH, HeadNorm, TextClassifierNetwork
 from tabtext.text.documents import Documents
 from tabtext.text.encoder.awd_lstm import AWDLSTM
 from tabtext.text.explanation import ContributionMethod
 from tabtext.text.preprocessing import TextPreprocessor
-from tabtext.text.transfer import extended_encoder
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.devices import choose_device
@@ -241,15 +239,19 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         )
         networks: dict[str, TextClassifierNetwork] = {}
         histories: dict[str, History] = {}
+        vectors: NDArray[np.float32] | None = None
         for direction in directions:
             network = self._new_network(origin, direction)
+            if origin is not None and vectors is None:
+                vectors = network.encoder.word_vectors()
             place = checkpoints_for(direction, checkpoints, directions)
             histories[direction] = train_classifier(network, rows, direction, run, place)
             networks[direction] = network
-        members = self._fit_linear_members(rows.train, origin)
+        linear = self._fit_linear_members(rows.train, vectors)
+        voters = Voters.learned(networks, linear, rows.valid, self.target_, self._row_loss())
         # All at once, so that a training that fails leaves no half of a model behind.
-        self.networks_, self.histories_, self.linear_ = networks, histories, members
-        self.mixing_ = self._mixing(rows.valid)
+        self.networks_, self.histories_ = networks, histories
+        self.linear_, self.mixing_ = linear, dict(voters.mixing)
         self.card_ = self._new_card(rows, origin, run)
 
     def _new_card(
@@ -264,6 +266,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             "directions": ", ".join(directions),
             "tokenizer": tokenizer_name(self.preprocessor_.tokenizer_),
             "language_model": None if origin is None else origin.card_["rows"],
+            "votes": ", ".join(f"{name} {vote:.2f}" for name, vote in self.mixing_.items()),
         }
         card = training_card(
             self.target_.task,
@@ -276,7 +279,6 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         card["tokens"] = token_counts(
             rows.train.encoded, valid, len(self.preprocessor_.vocabulary_)
         )
-        card["mixing"] = self.mixing_
         if (len(directions) > 1 or self.linear_) and rows.valid is not None:
             outputs = self.target_.outputs(self._raw_of(rows.valid.encoded))
             card["metrics"] = {
@@ -286,26 +288,14 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         return card
 
     def _fit_linear_members(
-        self, train: EncodedSample[Documents], origin: LanguageModel | None
+        self, train: EncodedSample[Documents], vectors: NDArray[np.float32] | None
     ) -> LinearMembers:
-        """The linear models that vote with the network; none for quantities."""
-        del train, origin
+        """The linear models that vote with the network; none for quantities.
+
+        The vectors are those of the language model's words, before the network learned.
+        """
+        del train, vectors
         return {}
-
-    def _mixing(self, valid: EncodedSample[Documents] | None) -> dict[str, float]:
-        """How much each model's outputs count, by name; the network alone counts once."""
-        names = ["network", *self.linear_]
-        if len(names) == 1 or valid is None:
-            return dict.fromkeys(names, 1 / len(names))
-        weight = None if valid.weight is None else torch.from_numpy(valid.weight)
-
-        def loss(raw: Tensor, codes: Tensor) -> Tensor:
-            return self._row_loss()(self.target_.activate(raw), codes)
-
-        found = mixing_weights(
-            self._raws_of(valid.encoded), torch.from_numpy(valid.codes), loss, weight
-        )
-        return dict(zip(names, found, strict=True))
 
     def _new_network(self, origin: LanguageModel | None, direction: str) -> TextClassifierNetwork:
         """A network with a new head, on the language model's encoder or a fresh one."""
@@ -313,8 +303,11 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             if origin is None:
                 encoder = AWDLSTM(len(self.preprocessor_.vocabulary_), self.encoder_options())
             else:
-                trained = origin.encoder(direction, dropout_scale=self.dropout_scale)
-                encoder = extended_encoder(trained, len(self.preprocessor_.vocabulary_))
+                encoder = origin.encoder(
+                    direction,
+                    dropout_scale=self.dropout_scale,
+                    vocabulary=self.preprocessor_.vocabulary_,
+                )
             return TextClassifierNetwork(
                 encoder,
                 self.target_.n_outputs,
@@ -374,11 +367,11 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             If this is no text, or lacks a column.
         """
         check_is_fitted(self, "card_")
-        table = self._text_table(_single_row(text))
+        table = self._text_table(single_row(text))
         document = self.preprocessor_.transform(table)
         predicted = self.target_.outputs(self._raw_of(document))[0]
         number, name = output_number(self.target_, output, predicted)
-        voters = Voters(self.networks_, self.linear_, self.mixing_)
+        voters = self._voters()
         return Explanation(
             tokens=tokens_of_row(self.preprocessor_, table),
             contributions=contributions_to(number, voters, document, self.target_, method),
@@ -388,37 +381,12 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         )
 
     def _raw_of(self, features: Documents) -> Tensor:
-        """Raw outputs for documents: of all models that vote."""
-        raws = self._raws_of(features)
-        return raws[0] if len(raws) == 1 else mixed(raws, list(self.mixing_.values()))
+        return self._voters().raw(features, self.target_)
 
-    def _raws_of(self, features: Documents) -> list[Tensor]:
-        """Raw outputs of the network, in one or two directions, and of the linear models."""
-        raws = [
-            predict_documents(network, in_direction(features, direction))
-            for direction, network in self.networks_.items()
-        ]
-        network = raws[0] if len(raws) == 1 else self.target_.combine(raws)
-        return [network, *(raw_of(member, features) for member in self.linear_.values())]
+    def _voters(self) -> Voters:
+        return Voters(self.networks_, self.linear_, self.mixing_)
 
     def place_model(self) -> None:
         """Move the networks to the device that the parameter ``device`` names."""
         for network in self.networks_.values():
             network.to(choose_device(self.device))
-
-
-def _single_row(text: Any) -> dict[str, list[Any]] | list[str]:
-    """One text, or one of every column, as rows."""
-    if isinstance(text, str):
-        return [text]
-    if not isinstance(text, Mapping):
-        raise ColumnTypeError(
-            f"one text is explained, a str, or a mapping of column to str, however: {text!r:.80} "
-            f"is a {type(text).__name__}"
-        )
-    for name, value in text.items():
-        if not (value is None or isinstance(value, str)):
-            raise ColumnTypeError(
-                f"{name!r}: {value!r:.80} is a {type(value).__name__}, no text; give a str, or None"
-            )
-    return {str(name): [value] for name, value in text.items()}

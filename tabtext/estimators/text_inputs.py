@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tabtext.errors import ColumnTypeError
 from tabtext.tables import as_table, require_columns
 from tabtext.text.files import FILE, LABEL, TEXT, read_text_file, warn_of_unlabelled
 from tabtext.text.numbering import field_numbers
@@ -15,7 +16,14 @@ from tabtext.text.preprocessing import TextPreprocessor, tokenize_columns
 from tabtext.text.reading import is_text, read_texts
 from tabtext.text.special_tokens import BEGIN, END, FIELD
 
-__all__ = ["as_text_table", "columns_of_fit", "is_table", "read_labelled_texts", "tokens_of_row"]
+__all__ = [
+    "as_text_table",
+    "columns_of_fit",
+    "is_table",
+    "read_labelled_texts",
+    "single_row",
+    "tokens_of_row",
+]
 
 
 def as_text_table(data: Any) -> pa.Table:
@@ -66,6 +74,34 @@ def columns_of_fit(data: Any, names: Sequence[str]) -> pa.Table:
             table = table.select([nameless]).rename_columns(list(names))
     require_columns(table, names)
     return table.select(list(names))
+
+
+def single_row(text: Any) -> dict[str, list[Any]] | list[str]:
+    """Return one text, or one of every column, as a row for the readers.
+
+    Raises
+    ------
+    ColumnTypeError
+        If it is no text, or a column's is none.
+
+    Examples
+    --------
+    >>> single_row("good"), single_row({"title": "good", "body": None})
+    (['good'], {'title': ['good'], 'body': [None]})
+    """
+    if isinstance(text, str):
+        return [text]
+    if not isinstance(text, Mapping):
+        raise ColumnTypeError(
+            f"one text is explained, a str, or a mapping of column to str, however: {text!r:.80} "
+            f"is a {type(text).__name__}"
+        )
+    for name, value in text.items():
+        if not (value is None or isinstance(value, str)):
+            raise ColumnTypeError(
+                f"{name!r}: {value!r:.80} is a {type(value).__name__}, no text; give a str, or None"
+            )
+    return {str(name): [value] for name, value in text.items()}
 
 
 def tokens_of_row(preprocessor: TextPreprocessor, table: pa.Table) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ how differently the classes use it, and logistic regression on the mean of the w
 are sums over the tokens of a text, so that they explain themselves.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -114,19 +115,20 @@ class NgramModel:
         ngrams, n_texts = np.unique(numbers, return_counts=True)
         ngrams = ngrams[n_texts >= min_texts]
         present = _presence(numbers, ends, ngrams)
-        weights = np.zeros((len(ngrams), targets.shape[1]), np.float32)
-        bias = np.zeros(targets.shape[1], np.float32)
-        for output, holds in _outputs_to_fit(targets, exclusive):
+
+        def fit_one(holds: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
             ratio = _log_ratio(present, holds, weight)
-            found = _fitted(present @ sparse.diags(ratio), holds, weight, inverse_penalty)
-            weights[:, output], bias[output] = found[0] * ratio, found[1]
-        if exclusive:
-            weights, bias = _both_sides(weights, bias)
+            weighted = present @ sparse.diags(ratio)
+            coefficients, intercept = _fitted(weighted, holds, weight, inverse_penalty)
+            return coefficients * ratio, intercept
+
+        weights, bias = _fit_outputs(targets, exclusive, fit_one)
         return cls(longest, vocabulary_size, ngrams, weights, bias)
 
     def __call__(self, documents: Documents) -> Floats:
         """Return outputs ``(documents, n_outputs)``, in logits."""
-        present = _presence(*self._collected(documents), self.ngrams)
+        numbers, ends = _collected(documents, self.longest, self.vocabulary_size)
+        present = _presence(numbers, ends, self.ngrams)
         return np.asarray(present @ self.weights + self.bias, np.float32)
 
     def contributions(self, document: Documents) -> Floats:
@@ -154,11 +156,6 @@ class NgramModel:
     def tensors(self) -> dict[str, npt.NDArray[Any]]:
         """Return what has to be saved."""
         return {"ngrams": self.ngrams, "weights": self.weights, "bias": self.bias}
-
-    def _collected(
-        self, documents: Documents
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        return _collected(documents, self.longest, self.vocabulary_size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,14 +209,13 @@ class WordModel:
         centre, scale = means.mean(axis=0), means.std(axis=0)
         scale[scale < np.finfo(np.float32).eps] = 1.0
         features = (means - centre) / scale
-        coefficients = np.zeros((vectors.shape[1], targets.shape[1]), np.float32)
-        bias = np.zeros(targets.shape[1], np.float32)
-        for output, holds in _outputs_to_fit(targets, exclusive):
-            found = _fitted(features, holds, weight, inverse_penalty)
-            coefficients[:, output] = found[0] / scale
-            bias[output] = found[1] - centre @ coefficients[:, output]
-        if exclusive:
-            coefficients, bias = _both_sides(coefficients, bias)
+
+        def fit_one(holds: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
+            of_features, intercept = _fitted(features, holds, weight, inverse_penalty)
+            of_means = of_features / scale
+            return of_means, intercept - float(centre @ of_means)
+
+        coefficients, bias = _fit_outputs(targets, exclusive, fit_one)
         return cls(np.asarray(vectors @ coefficients, np.float32), bias)
 
     def __call__(self, documents: Documents) -> Floats:
@@ -279,13 +275,23 @@ def _mean_rows(documents: Documents, vocabulary_size: int) -> sparse.csr_matrix:
     )
 
 
-def _outputs_to_fit(
-    targets: npt.NDArray[np.floating[Any]], exclusive: bool
-) -> list[tuple[int, npt.NDArray[np.bool_]]]:
-    """Every output with where it holds; of two that exclude each other only the second."""
+def _fit_outputs(
+    targets: npt.NDArray[np.floating[Any]],
+    exclusive: bool,
+    fit_one: Callable[[npt.NDArray[np.bool_]], tuple[Floats, float]],
+) -> tuple[Floats, Floats]:
+    """Coefficients ``(features, n_outputs)`` and intercepts of every output.
+
+    Of two that exclude each other only the second is fitted: half of what was found speaks for it,
+    half against the first.
+    """
     holds = targets > 0.5
-    chosen = [1] if exclusive and targets.shape[1] == 2 else range(targets.shape[1])
-    return [(output, holds[:, output]) for output in chosen]
+    if exclusive and holds.shape[1] == 2:
+        found, intercept = fit_one(holds[:, 1])
+        sides = np.array([-0.5, 0.5], np.float32)
+        return found[:, None] * sides, intercept * sides
+    fits = [fit_one(column) for column in holds.T]
+    return np.stack([f[0] for f in fits], axis=1), np.array([f[1] for f in fits], np.float32)
 
 
 def _log_ratio(
@@ -314,14 +320,3 @@ def _fitted(
     model = LogisticRegression(C=inverse_penalty, max_iter=_MOST_ITERATIONS)
     model.fit(features, holds, sample_weight=weight)
     return np.asarray(model.coef_[0], np.float32), float(model.intercept_[0])
-
-
-def _both_sides(weights: Floats, bias: Floats) -> tuple[Floats, Floats]:
-    """Of two outputs only the second was fitted: half of it speaks for one, half against the other.
-
-    More than two are left as they are.
-    """
-    if weights.shape[1] != 2:
-        return weights, bias
-    sides = np.array([-0.5, 0.5], np.float32)
-    return weights[:, 1:] * sides, bias[1:] * sides

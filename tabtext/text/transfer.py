@@ -14,17 +14,11 @@ import torch
 from torch import Tensor
 
 from tabtext.errors import ArtifactError, ParameterError
-from tabtext.text.encoder.awd_lstm import AWDLSTM, EncoderOptions
+from tabtext.text.encoder.awd_lstm import EncoderOptions
 from tabtext.text.language_model import LanguageModelNetwork
 from tabtext.text.softmax.adaptive import AdaptiveSoftmax
 
-__all__ = [
-    "PER_TOKEN",
-    "VocabularyTransfer",
-    "extended_encoder",
-    "transfer_vocabulary",
-    "transferred_network",
-]
+__all__ = ["PER_TOKEN", "VocabularyTransfer", "transfer_vocabulary", "transferred_network"]
 
 PER_TOKEN = ("encoder.embedding.weight", "decoder.bias")
 """The entries of a language model's state that have a row for every token."""
@@ -176,32 +170,6 @@ def transferred_network(
             )
     other.load_state_dict(transfer.state)
     return other.to(network.encoder.embedding.weight.device), transfer
-
-
-def extended_encoder(encoder: AWDLSTM, n_tokens: int) -> AWDLSTM:
-    """Return an encoder with rows for further tokens behind its own, at the mean of all.
-
-    Parameters
-    ----------
-    encoder : AWDLSTM
-        Stays as it is.
-    n_tokens : int
-        How many there are to be, no fewer than the encoder knows.
-
-    Examples
-    --------
-    >>> encoder = AWDLSTM(3, EncoderOptions(embedding_width=4, hidden_width=4, n_layers=1))
-    >>> extended_encoder(encoder, 5).embedding.weight.shape
-    torch.Size([5, 4])
-    """
-    state = dict(encoder.state_dict())
-    rows = state["embedding.weight"]
-    further = rows.double().mean(dim=0).to(rows.dtype).expand(n_tokens - len(rows), -1)
-    state["embedding.weight"] = torch.cat([rows, further])
-    with torch.random.fork_rng(devices=[]):  # nothing of what it begins with is kept
-        other = AWDLSTM(n_tokens, encoder.options)
-    other.load_state_dict(state)
-    return other.to(rows.device)
 
 
 def _moved_rows(rows: Tensor, sources: Tensor, known: Tensor, *, n_old: int, name: str) -> Tensor:

@@ -8,8 +8,9 @@ import torch
 
 from tabtext.datasets import load_snippets
 from tabtext.errors import ColumnTypeError, ParameterError, UnknownColumnError
-from tabtext.estimators.explanation import Voters, contributions_to, output_number
+from tabtext.estimators.explanation import contributions_to, output_number
 from tabtext.estimators.text import TextClassifier, TextRegressor
+from tabtext.estimators.voting import Voters
 from tabtext.text.classifier import TextClassifierNetwork
 from tabtext.text.documents import Documents
 from tabtext.text.encoder.awd_lstm import AWDLSTM, EncoderOptions

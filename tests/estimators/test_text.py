@@ -130,7 +130,7 @@ def test_linear_models_vote_and_are_saved(
     assert list(model.linear_) == ["ngrams", "words"]
     assert list(loaded.mixing_) == list(model.mixing_) == ["network", "ngrams", "words"]
     documents = model.preprocessor_.transform(movies["text"])
-    raws = model._raws_of(documents)
+    raws = model._voters().raws(documents, model.target_)
     total = sum(w * raw.double() for w, raw in zip(model.mixing_.values(), raws, strict=True))
     np.testing.assert_allclose(
         model.predict_proba(movies["text"]), total.softmax(dim=1).numpy(), atol=1e-12

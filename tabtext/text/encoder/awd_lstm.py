@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -194,6 +196,10 @@ class AWDLSTM(nn.Module):
             if weight and counts:
                 total = total + sum(sums) * (weight / counts)
         return total
+
+    def word_vectors(self) -> npt.NDArray[np.float32]:
+        """Return a copy of the embedding ``(vocabulary_size, embedding_width)``."""
+        return self.embedding.weight.detach().float().cpu().numpy().copy()
 
     def layer_groups(self) -> list[nn.Module]:
         """Return the embedding and the layers, from the input side on."""
