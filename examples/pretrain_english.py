@@ -106,7 +106,7 @@ def readme(model: LanguageModel, name: str, judged: dict[str, float]) -> str:
         ("direction", recipe["directions"]),
         ("steps", f"{n_steps:,}, of {recipe['batch_size']} streams of {recipe['bptt']} tokens"),
         ("peak learning rate", recipe["learning_rate"]),
-        ("time", f"{card['seconds'] / 60:.0f} minutes"),
+        ("time in training", f"{sum(epoch.seconds for epoch in history.epochs) / 60:.0f} minutes"),
         ("device", f"{card['device']}, {platform.machine()} with {os.cpu_count()} cores"),
         ("ended before its plan", history.stopped or "no"),
         ("perplexity", f"{judged['perplexity']:.1f} on {judged['tokens']:,.0f} held-out tokens"),

@@ -27,8 +27,8 @@ def run_demo(out: Path, *, rows: int | None = None) -> None:
     Parameters
     ----------
     out : Path
-        Directory for the models ``arrival_delay``, ``late``, ``language_model`` and ``movies``,
-        and for ``report.html``.
+        Directory for the models ``arrival_delay``, ``late`` and ``movies``, and for
+        ``report.html``.
     rows : int, optional
         Use at most so many training rows of each data set, drawn at random.
     """
@@ -51,8 +51,7 @@ def run_demo(out: Path, *, rows: int | None = None) -> None:
     console.rule("What you have now", align="left")
     lines = (
         ("report", f"{report}"),
-        ("models", f"{out / 'arrival_delay'}  {late}"),
-        ("", f"{out / 'language_model'}  {movies}"),
+        ("models", f"{out / 'arrival_delay'}  {late}  {movies}"),
         ("look", f"tabtext inspect {late}"),
         ("use", f"tabtext predict {late} FLIGHTS.csv --out predictions.csv"),
         ("ask why", f'tabtext sentiment explain {movies} "Not a bad film at all."'),

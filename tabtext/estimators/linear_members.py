@@ -1,6 +1,7 @@
 """The linear models that vote with a text classifier's network."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,28 +14,22 @@ from tabtext.text.documents import Documents
 from tabtext.text.ngrams import NgramModel, WordModel
 from tabtext.training.targets import ClassificationTarget, Target
 
-__all__ = ["LinearMembers", "fit_linear_members", "from_tensors", "to_tensors"]
+__all__ = ["LinearFitting", "LinearMembers", "from_tensors", "to_tensors"]
 
 LinearMembers = dict[str, NgramModel | WordModel]
 """By name: ``"ngrams"``, and ``"words"`` where a language model has vectors of words."""
 
+_FOLDS = 5
 
-def fit_linear_members(
-    train: EncodedSample[Documents],
-    target: Target,
-    *,
-    longest: int,
-    vocabulary_size: int,
-    vectors: NDArray[np.float32] | None,
-) -> LinearMembers:
-    """Fit the linear models of labelled texts.
+
+@dataclass(frozen=True, kw_only=True)
+class LinearFitting:
+    """How the linear models of labelled texts are fitted.
 
     Parameters
     ----------
-    train : EncodedSample
-        Texts, and codes of classes or labels.
     target : ClassificationTarget or MultilabelTarget
-        What the codes mean.
+        What the codes of the rows mean.
     longest : int
         Tokens of the longest n-gram.
     vocabulary_size : int
@@ -42,24 +37,53 @@ def fit_linear_members(
     vectors : float32 array of shape (vocabulary_size, width) or None
         A language model's word vectors.
     """
-    exclusive = isinstance(target, ClassificationTarget)
-    codes = train.codes
-    targets = np.eye(target.n_outputs)[codes] if exclusive else codes.astype(np.float64)
-    members: LinearMembers = {
-        "ngrams": NgramModel.fit(
-            train.encoded,
-            targets,
-            vocabulary_size=vocabulary_size,
-            exclusive=exclusive,
-            longest=longest,
-            weight=train.weight,
-        )
-    }
-    if vectors is not None:
-        members["words"] = WordModel.fit(
-            train.encoded, targets, vectors, exclusive=exclusive, weight=train.weight
-        )
-    return members
+
+    target: Target
+    longest: int
+    vocabulary_size: int
+    vectors: NDArray[np.float32] | None
+
+    def fit(self, rows: EncodedSample[Documents]) -> LinearMembers:
+        """Fit all models on all rows."""
+        return self._fit(rows.encoded, rows.codes, rows.weight)
+
+    def _fit(
+        self, documents: Documents, codes: NDArray[Any], weight: NDArray[np.float32] | None
+    ) -> LinearMembers:
+        exclusive = isinstance(self.target, ClassificationTarget)
+        targets = np.eye(self.target.n_outputs)[codes] if exclusive else codes.astype(np.float64)
+        members: LinearMembers = {
+            "ngrams": NgramModel.fit(
+                documents,
+                targets,
+                vocabulary_size=self.vocabulary_size,
+                exclusive=exclusive,
+                longest=self.longest,
+                weight=weight,
+            )
+        }
+        if self.vectors is not None:
+            members["words"] = WordModel.fit(
+                documents, targets, self.vectors, exclusive=exclusive, weight=weight
+            )
+        return members
+
+    def out_of_fold(self, rows: EncodedSample[Documents], *, seed: int) -> list[Tensor]:
+        """Return the raw outputs of every model for each row, by models that have not seen it."""
+        n_folds = min(_FOLDS, len(rows))
+        folds = np.random.default_rng(seed).permutation(len(rows)) % n_folds
+        outputs: list[Tensor] = []
+        for fold in range(n_folds):
+            others, own = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+            weight = None if rows.weight is None else rows.weight[others]
+            members = self._fit(rows.encoded.take(others), rows.codes[others], weight)
+            documents = rows.encoded.take(own)
+            if not outputs:
+                shape = (len(rows), self.target.n_outputs)
+                outputs = [torch.zeros(shape) for _ in members]
+            for all_rows, member in zip(outputs, members.values(), strict=True):
+                all_rows[torch.from_numpy(own)] = torch.from_numpy(member(documents))
+        return outputs
 
 
 def to_tensors(members: LinearMembers) -> dict[str, Tensor]:

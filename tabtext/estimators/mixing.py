@@ -1,8 +1,12 @@
-"""Several models vote: how much each one's logits count, learned from validation rows."""
+"""Several models vote: how much each one's logits count, learned from rows that none has seen."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
 from torch import Tensor
 
 from tabtext.training.losses import Loss
@@ -10,8 +14,7 @@ from tabtext.training.losses import Loss
 __all__ = ["mixed", "mixing_weights"]
 
 _PRIOR_ROWS = 10.0
-"""How many rows' worth of loss it costs to move a weight by 1 from where all count the same."""
-_STEPS = 50
+"""How many rows' worth of loss it costs to move a weight by 1 from where it starts."""
 
 
 def mixed(raws: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
@@ -26,13 +29,18 @@ def mixed(raws: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
 
 
 def mixing_weights(
-    raws: Sequence[Tensor], codes: Tensor, loss: Loss, row_weight: Tensor | None = None
+    raws: Sequence[Tensor],
+    codes: Tensor,
+    loss: Loss,
+    row_weight: Tensor | None = None,
+    *,
+    start: Sequence[float] | None = None,
 ) -> list[float]:
     """Return how much each of several models' raw outputs counts in their sum.
 
     The weights have the least loss on rows that none of the models has learned from; few rows move
-    them little from the mean of all models. As they need not add up to 1, they also correct models
-    that are too sure, or not sure enough, of themselves. None is negative.
+    them little from where they start. As they need not add up to 1, they also correct models that
+    are too sure, or not sure enough, of themselves. None is negative.
 
     Parameters
     ----------
@@ -44,6 +52,8 @@ def mixing_weights(
         Raw outputs and codes -> loss of every row.
     row_weight : Tensor of shape (rows,), optional
         How much each row counts.
+    start : sequence of float, optional
+        What the weights are as long as no row speaks against it; default: the mean of all models.
 
     References
     ----------
@@ -59,26 +69,22 @@ def mixing_weights(
     >>> weights[0] > 1 > weights[1] >= 0
     True
     """
-    start = 1 / len(raws)
+    origin = [1 / len(raws)] * len(raws) if start is None else list(start)
+    prior = torch.tensor(origin, dtype=torch.float64)
     models = torch.stack([raw.double() for raw in raws])
     counts = torch.ones(len(codes), dtype=torch.float64)
     if row_weight is not None:
         counts = row_weight.double()
-    # Squares are never negative, and the sum of losses is as good as convex in them.
-    roots = torch.full((len(raws),), start**0.5, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([roots], max_iter=_STEPS, line_search_fn="strong_wolfe")
 
-    def total() -> Tensor:
-        weights = roots.square()
-        rows = loss((weights[:, None, None] * models).sum(dim=0), codes)
-        return (rows * counts).sum() + _PRIOR_ROWS * (weights - start).square().sum()
+    def loss_and_slope(values: NDArray[np.float64]) -> tuple[float, NDArray[Any]]:
+        weights = torch.from_numpy(values.copy()).requires_grad_()
+        with torch.enable_grad():
+            rows = loss((weights[:, None, None] * models).sum(dim=0), codes)
+            total = (rows * counts).sum() + _PRIOR_ROWS * (weights - prior).square().sum()
+            (slope,) = torch.autograd.grad(total, weights)
+        return float(total.detach()), slope.numpy()
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        value = total()
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
-
-    with torch.enable_grad():
-        optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return [float(weight) for weight in roots.detach().square()]
+    found = minimize(
+        loss_and_slope, origin, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(raws)
+    )
+    return [float(weight) for weight in found.x]

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tabtext.estimators.linear_members import LinearMembers, fit_linear_members
+from tabtext.estimators.linear_members import LinearFitting
 from tabtext.estimators.parameter_checks import require_whole
-from tabtext.estimators.samples import EncodedSample
 from tabtext.estimators.tasks import ClassificationTask, RegressionTask
 from tabtext.estimators.text_base import TextEstimator
 from tabtext.text.documents import Documents
@@ -56,14 +55,11 @@ class TextClassifier(ClassificationTask[Documents], TextEstimator):
         super().check_parameters()
         require_whole("ngrams", self.ngrams, smallest=0, largest=_LONGEST_NGRAM)
 
-    def _fit_linear_members(
-        self, train: EncodedSample[Documents], vectors: NDArray[np.float32] | None
-    ) -> LinearMembers:
+    def _linear_fitting(self, vectors: NDArray[np.float32] | None) -> LinearFitting | None:
         if not self.ngrams:
-            return {}
-        return fit_linear_members(
-            train,
-            self.target_,
+            return None
+        return LinearFitting(
+            target=self.target_,
             longest=self.ngrams,
             vocabulary_size=len(self.preprocessor_.vocabulary_),
             vectors=vectors,

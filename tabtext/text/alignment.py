@@ -14,7 +14,7 @@ __all__ = ["adapted_vectors"]
 
 Vectors = npt.NDArray[np.float32]
 
-_HALF_WAY = 300
+_HALF_WAY = 10
 """Occurrences of a word in the new texts from which on they say more of it than the old ones."""
 _MOST_WEIGHT = 300.0
 """What a word counts at most in the alignment, where each counts by the root of its occurrences:

@@ -313,6 +313,8 @@ def _fitted(
     inverse_penalty: float,
 ) -> tuple[Floats, float]:
     """Coefficients and intercept; where all or none hold, the intercept alone tells that."""
+    if weight is not None and not weight.any():
+        return np.zeros(features.shape[1], np.float32), 0.0
     share = float(np.average(holds, weights=weight))
     if not features.shape[1] or not 0 < share < 1:
         bounded = min(max(share, 1 / (len(holds) + 2)), 1 - 1 / (len(holds) + 2))

@@ -1,11 +1,13 @@
 """Language models that ship: found by name, refused by name, checked, and taken as an origin."""
 
+import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 import tabtext
@@ -19,6 +21,10 @@ from tabtext.estimators.pretrained import (
     verify,
     write_checksums,
 )
+
+NEWS_PERPLEXITY = 0.0
+ARTICLES_PERPLEXITY = 0.0
+WEIGHTS_SHA256 = ""
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +112,32 @@ def test_what_ships_here_is_whole() -> None:
         verify(directory)
         assert read_config(directory)["packing"] == "int8_rows"
         assert (directory / "README.md").is_file()
+
+
+def test_the_english_model_foresees_words_as_well_as_when_it_was_shipped() -> None:
+    news = load_snippets("nyt").head(500)["text"]
+
+    judged = LanguageModel.from_pretrained("english-small-v1").evaluate(news)
+
+    assert judged["perplexity"] == pytest.approx(NEWS_PERPLEXITY, rel=1e-3)
+    assert judged["unknown"] < 0.05
+
+
+def test_its_perplexity_on_held_out_articles_is_that_of_its_card(larger_data: Path) -> None:
+    articles = pq.read_table(larger_data / "wiki_text" / "valid.parquet").select(["text"])
+
+    judged = LanguageModel.from_pretrained("english-small-v1").evaluate(articles)
+
+    assert judged["perplexity"] == pytest.approx(ARTICLES_PERPLEXITY, rel=1e-3)
+    card = (model_directory("english-small-v1") / "README.md").read_text(encoding="utf-8")
+    assert f"| perplexity | {judged['perplexity']:.1f} on" in card
+
+
+def test_its_weights_are_those_that_were_shipped() -> None:
+    directory = model_directory("english-small-v1")
+    with (directory / "weights.safetensors").open("rb") as file:
+        assert hashlib.file_digest(file, "sha256").hexdigest() == WEIGHTS_SHA256
+    assert sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) < 20e6
 
 
 # -- checksums -------------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ def test_a_language_model_gives_tokens_and_encoder(
     assert model.score(movies["text"], movies["label"]) > 0.8
 
 
-def test_an_encoder_that_has_read_little_learns_with_the_head(
+def test_the_encoder_learns_with_the_head(
     language_model: LanguageModel, movies: pd.DataFrame
 ) -> None:
     model = TextClassifier(language_model=language_model, epochs=1, verbose=0)
@@ -113,7 +113,9 @@ def test_words_that_the_language_model_lacks_are_learned(language_model: Languag
     texts = ["a zxqy film", "a film", "zxqy plot zxqy", "a plot"] * 20
     labels = ["zxqy" in text for text in texts]
 
-    model = TextClassifier(language_model=language_model, epochs=1, verbose=0).fit(texts, labels)
+    model = TextClassifier(language_model=language_model, epochs=1, verbose=0)
+    with pytest.warns(TabTextWarning, match=r"has never read \d\d% of the words of these texts"):
+        model.fit(texts, labels)
 
     assert "zxqy" not in language_model.preprocessor_.vocabulary_
     assert "zxqy" in model.preprocessor_.vocabulary_
@@ -140,11 +142,13 @@ def test_linear_models_vote_and_are_saved(
     )
 
 
-def test_without_validation_rows_all_models_count_the_same(movies: pd.DataFrame) -> None:
+def test_without_validation_rows_the_network_has_half_a_vote(movies: pd.DataFrame) -> None:
     model = TextClassifier(epochs=1, validation_fraction=0, **TINY)
     model.fit(movies["text"], movies["label"])
 
-    assert model.mixing_ == {"network": 0.5, "ngrams": 0.5}
+    assert list(model.mixing_) == ["network", "ngrams"]
+    assert model.mixing_["network"] == 0.5
+    assert model.mixing_["ngrams"] > 0.5  # surer of itself than it has to be, on these sentences
 
 
 def test_the_network_may_be_alone(movies: pd.DataFrame) -> None:

@@ -205,16 +205,6 @@ def test_what_agrees_with_the_language_model_passes(forward: LanguageModel) -> N
 # --- unfreezing --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("read", "is_gradual"), [(20_000_000, True), (19_999_999, False)])
-def test_only_an_encoder_that_has_read_much_is_thawed_gradually(
-    forward: LanguageModel, monkeypatch: pytest.MonkeyPatch, read: int, is_gradual: bool
-) -> None:
-    monkeypatch.setitem(forward.card_["tokens"], "read", read)
-    model = TextClassifier(language_model=forward, epochs=1, verbose=0).fit(TEXTS, LABELS)
-
-    assert ("phases" in model.card_["recipe"]) is is_gradual
-
-
 @pytest.mark.parametrize(
     ("epochs", "expected"),
     [
