@@ -56,9 +56,12 @@ def fit(
         typer.Option(help="Column to predict; repeat it for several. Not for folders of classes."),
     ] = None,
     language_model: Annotated[
-        str | None,
-        typer.Option(help="Saved language model to start from, or the name of one that ships."),
-    ] = None,
+        str,
+        typer.Option(
+            help="Saved language model to start from, or the name of one that ships; auto for "
+            "english-small where the other options allow it, none for random weights."
+        ),
+    ] = "auto",
     task: TaskKind = Task.AUTO,
     text_column: TextColumns = None,
     valid: ValidTexts = None,
@@ -92,7 +95,7 @@ def fit(
     from tabtext.tables import require_columns
 
     require_destination(out)  # before the work, not after it
-    if language_model is not None:
+    if language_model not in ("auto", "none"):
         _refuse_with_language_model({"--size": size, "--tokens": tokens, "--language": language})
     columns = text_column or ()
     table = read_labelled_texts(data, columns=columns)
@@ -105,7 +108,7 @@ def fit(
     if balanced and not is_classification:
         raise ParameterError("--balanced is for classes, and this target is a quantity")
     model = (TextClassifier if is_classification else TextRegressor)(
-        language_model=language_model,
+        language_model=None if language_model == "none" else language_model,
         text_columns=text_column,
         random_state=seed,
         device=device,

@@ -75,22 +75,22 @@ def _automatic(parameters: TextParameters) -> LanguageModel | None:
 
 
 def warn_of_foreign_texts(documents: Documents, n_known: int) -> None:
-    """Say so if many words of the texts are unknown to the language model.
+    """Say so if many words of the texts are unknown to the model that ships.
 
     Parameters
     ----------
     documents : Documents
         The training texts.
     n_known : int
-        Ids from here on are words that the language model has never read.
+        Ids from here on are words that it has never read.
     """
     known = np.where(documents.ids < n_known, documents.ids, np.int32(UNKNOWN_ID))
     share = DocumentView(Documents(known, documents.offsets)).unknown_share()
     if share >= _FOREIGN:
         warnings.warn(
-            f"the language model has never read {share:.0%} of the words of these texts; are they "
-            "of another language? Then language_model=None may learn as well, or a LanguageModel "
-            "fitted on texts of that language better",
+            f"{_SHIPPED}, which language_model='auto' starts from, has never read {share:.0%} of "
+            "the words of these texts; are they no English? Then language_model=None may learn as "
+            "well, and a LanguageModel fitted on texts of that language better",
             TabTextWarning,
             stacklevel=4,
         )

@@ -178,7 +178,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             )
         with tokenizing(table, verbose=self.verbose) as progress:
             documents = self.preprocessor_.fit_transform(table, progress=progress)
-        if origin is not None:
+        if origin is not None and self.language_model == AUTO:  # which nobody chose
             warn_of_foreign_texts(documents, len(origin.preprocessor_.vocabulary_))
         return documents
 

@@ -180,3 +180,17 @@ def test_a_language_model_explains_no_prediction(texts: Path) -> None:
     done = run("sentiment", "explain", texts / "lm", "A joy.")
 
     assert "words are explained for text classifiers" in str(done.exception)
+
+
+@pytest.mark.parametrize(("named", "is_pretrained"), [("auto", True), ("none", False)])
+def test_the_model_that_ships_is_the_start_unless_refused(
+    texts: Path, named: str, is_pretrained: bool
+) -> None:
+    run_well(
+        "sentiment", "fit", texts / "reviews.csv", "--target", "label", "--out", texts / named,
+        "--language-model", named, *FAST,
+    )  # fmt: skip
+
+    assert (
+        tabtext.load(texts / named).card_["recipe"]["language_model"] is not None
+    ) is is_pretrained

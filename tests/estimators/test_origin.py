@@ -83,6 +83,13 @@ def test_english_is_not(english: LanguageModel, source: str) -> None:
         warn_of_foreign_texts(documents, len(english.preprocessor_.vocabulary_))
 
 
+def test_a_fit_on_another_language_warns() -> None:
+    sentences = import_module("spacy.lang.de.examples").sentences
+
+    with pytest.warns(TabTextWarning, match="are they no English"):
+        TextClassifier(epochs=1, verbose=0).fit(sentences, [i % 2 for i in range(len(sentences))])
+
+
 def test_no_texts_are_of_no_language(english: LanguageModel) -> None:
     warn_of_foreign_texts(english.preprocessor_.transform([]), 10)
 

@@ -113,9 +113,7 @@ def test_words_that_the_language_model_lacks_are_learned(language_model: Languag
     texts = ["a zxqy film", "a film", "zxqy plot zxqy", "a plot"] * 20
     labels = ["zxqy" in text for text in texts]
 
-    model = TextClassifier(language_model=language_model, epochs=1, verbose=0)
-    with pytest.warns(TabTextWarning, match=r"has never read \d\d% of the words of these texts"):
-        model.fit(texts, labels)
+    model = TextClassifier(language_model=language_model, epochs=1, verbose=0).fit(texts, labels)
 
     assert "zxqy" not in language_model.preprocessor_.vocabulary_
     assert "zxqy" in model.preprocessor_.vocabulary_
