@@ -314,9 +314,10 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         tokens = token_counts(train, valid, len(self.preprocessor_.vocabulary_))
         before = 0 if origin is None else origin.card_["tokens"]["read"]
         history = self.histories_[direction]
-        planned = train.n_tokens * len(history.epochs)  # max_time may have ended it midway
-        done = len(history.step_losses) * n_streams * self.bptt
-        tokens["read"] = before + min(planned, done)
+        read = train.n_tokens * len(history.epochs)
+        if history.stopped:  # within an epoch, perhaps
+            read = min(read, len(history.step_losses) * n_streams * self.bptt)
+        tokens["read"] = before + read
         rows = {
             "given": reading.n_given,
             "train": len(train),

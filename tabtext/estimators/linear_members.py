@@ -45,7 +45,7 @@ class LinearFitting:
 
     def fit(self, rows: EncodedSample[Documents]) -> LinearMembers:
         """Fit all models on all rows."""
-        return self._fit(rows.encoded, rows.codes, rows.weight)
+        return self._fit(rows.encoded, rows.codes, rows.relative_weight())
 
     def _fit(
         self, documents: Documents, codes: NDArray[Any], weight: NDArray[np.float32] | None
@@ -73,10 +73,11 @@ class LinearFitting:
         n_folds = min(_FOLDS, len(rows))
         folds = np.random.default_rng(seed).permutation(len(rows)) % n_folds
         outputs: list[Tensor] = []
+        weight = rows.relative_weight()
         for fold in range(n_folds):
             others, own = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-            weight = None if rows.weight is None else rows.weight[others]
-            members = self._fit(rows.encoded.take(others), rows.codes[others], weight)
+            of_others = None if weight is None else weight[others]
+            members = self._fit(rows.encoded.take(others), rows.codes[others], of_others)
             documents = rows.encoded.take(own)
             if not outputs:
                 shape = (len(rows), self.target.n_outputs)

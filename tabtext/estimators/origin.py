@@ -31,7 +31,7 @@ _FOREIGN = 0.3
 60,000 words of Wikipedia it is 2 to 9 % in English reviews, news and tweets, and 39 to 70 % in the
 example sentences that spaCy has of eleven other European languages."""
 
-_OF_TOKENS = ("tokens", "language", "rules", "max_vocabulary", "min_frequency")
+_OF_TOKENS = ("tokens", "language", "rules", "max_vocabulary")
 _OF_ENCODER = ("embedding_width", "hidden_width", "n_layers", "cell")
 
 
@@ -117,7 +117,8 @@ def _settings_of(origin: LanguageModel) -> dict[str, Any]:
     """
     own = {name: getattr(origin, name) for name in _OF_TOKENS}
     learned = settings_of(origin.preprocessor_)
-    del learned["text_columns"]  # a classifier's table may call them otherwise
+    # A classifier's table may call columns otherwise, and it adds words that it finds often enough.
+    learned = {k: v for k, v in learned.items() if k not in ("text_columns", "min_frequency")}
     encoder = next(iter(origin.networks_.values())).encoder.options
     shape = {name: getattr(encoder, name) for name in _OF_ENCODER}
     return {**own, **learned, "size": _size_of(shape, origin.size), **shape}

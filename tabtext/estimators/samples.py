@@ -37,6 +37,15 @@ class EncodedSample(Generic[Features]):
     def __len__(self) -> int:
         return len(self.encoded)
 
+    def relative_weight(self) -> NDArray[np.float32] | None:
+        """Return the weights, made 1 in the mean of the rows that count; None for none.
+
+        For what weighs rows against a penalty: that weights of 1/n are meant to change nothing.
+        """
+        if self.weight is None or not self.weight.any():
+            return self.weight
+        return np.asarray(self.weight / self.weight[self.weight > 0].mean(), np.float32)
+
 
 @dataclass(frozen=True)
 class PreparedRows(Generic[Features]):

@@ -21,8 +21,9 @@ class TextClassifier(ClassificationTask[Documents], TextEstimator):
     """Predict one of several classes, or several yes-or-no labels, from texts.
 
     A network votes with linear models, which few labels are enough for: one of words and word
-    sequences and, with a language model, one of the mean of its word vectors. How much each one
-    counts is learned from the validation rows; without any, all count the same.
+    sequences and, with a language model, one of the mean of its word vectors. What they
+    count among themselves is learned from training rows that each has not seen, and what the
+    network adds from the validation rows; without any, it has half a vote.
 
     Parameters
     ----------

@@ -77,13 +77,14 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
     language_model : LanguageModel, name, path, "auto" or None
         Fitted language model, one that ships with tabtext (``LanguageModel.from_pretrained``) or
         the directory of one, whose tokenizer, vocabulary and encoder are taken over; of the
-        parameters of ``TextParameters`` only ``text_columns``, ``direction`` and ``dropout_scale``
-        count then; others must be the language model's, or at their defaults. With None the
-        encoder starts from random weights. ``"auto"`` is ``"english-small"``, unless a parameter
-        asks for another language, tokenizer, encoder or direction than it has; then None. A saved
-        classifier keeps the name or path that was given, and of a model in memory nothing: once
-        loaded it has None here, so that fitting it, or a clone of it, starts from random weights
-        unless ``set_params(language_model=...)`` says otherwise.
+        parameters of ``TextParameters`` only ``text_columns``, ``direction``, ``dropout_scale``
+        and, for words that it lacks, ``min_frequency`` count then; others must be the language
+        model's, or at their defaults. With None the encoder starts from random weights.
+        ``"auto"`` is ``"english-small"``, or None if a parameter asks for another language,
+        tokenizer, vocabulary, encoder or direction than it has. A saved classifier keeps the name
+        or path that was given, and of a model in memory nothing: once loaded it has None here, so
+        that fitting it, or a clone of it, starts from random weights unless
+        ``set_params(language_model=...)`` says otherwise.
     unfreezing : {"joint", "gradual"}
         Train everything from the start, or the head first and one layer group more in every phase,
         earlier groups at smaller rates. With the small encoders of this library gradual unfreezing
@@ -105,7 +106,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
     preprocessor_ : TextPreprocessor
         Tokenizer and vocabulary.
     networks_ : dict of str to TextClassifierNetwork
-        One network for each direction; predictions are the mean of their probabilities.
+        One network for each direction; together they are the mean of their probabilities.
     histories_ : dict of str to History
         Losses and metrics of every epoch, for each direction.
     linear_ : dict of str to NgramModel or WordModel

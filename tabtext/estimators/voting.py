@@ -56,7 +56,8 @@ class Voters:
 
         What the linear models are worth among themselves is learned from the training rows, each
         judged by models that have not seen it; what the networks add to them, from the validation
-        rows. Few of these leave the linear models alone, and none give the networks half a vote.
+        rows: as long as few of those speak for the networks, the linear models decide. Without
+        validation rows the networks have half a vote.
 
         Parameters
         ----------
@@ -83,7 +84,8 @@ class Voters:
         def weights(
             raws: Sequence[Tensor], known: EncodedSample[Documents], start: Sequence[float]
         ) -> list[float]:
-            weight = None if known.weight is None else torch.from_numpy(known.weight)
+            relative = known.relative_weight()
+            weight = None if relative is None else torch.from_numpy(relative)
             return mixing_weights(raws, torch.from_numpy(known.codes), loss, weight, start=start)
 
         alike = [1 / len(linear)] * len(linear)

@@ -47,7 +47,9 @@ def test_what_the_shipped_model_is_not_begins_with_random_weights(settings: dict
 
 
 @pytest.mark.parametrize(
-    "settings", [{"size": "small"}, {"dropout_scale": 0.5}, {"text_columns": "text"}], ids=str
+    "settings",
+    [{"size": "small"}, {"dropout_scale": 0.5}, {"text_columns": "text"}, {"min_frequency": 1}],
+    ids=str,
 )
 def test_what_says_nothing_of_the_encoder_keeps_it(settings: dict[str, Any]) -> None:
     assert starting_point(AUTO, TextClassifier(**settings)) is not None

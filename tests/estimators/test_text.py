@@ -140,6 +140,18 @@ def test_linear_models_vote_and_are_saved(
     )
 
 
+def test_the_scale_of_sample_weights_changes_nothing(movies: pd.DataFrame) -> None:
+    def probabilities(weight: float) -> np.ndarray:
+        model = TextClassifier(epochs=1, **TINY)
+        weights = np.full(len(movies), weight)
+        model.fit(movies["text"], movies["label"], sample_weight=weights)
+        return model.predict_proba(movies["text"])
+
+    plain = probabilities(1.0)
+    np.testing.assert_allclose(probabilities(1 / 1024), plain, atol=1e-3)
+    np.testing.assert_allclose(probabilities(1024.0), plain, atol=1e-3)
+
+
 def test_without_validation_rows_the_network_has_half_a_vote(movies: pd.DataFrame) -> None:
     model = TextClassifier(epochs=1, validation_fraction=0, **TINY)
     model.fit(movies["text"], movies["label"])

@@ -174,7 +174,6 @@ def test_a_missing_direction_is_told_before_the_other_is_trained(
         ("n_layers", 3, 2),
         ("cell", "gru", "lstm"),
         ("max_vocabulary", 12, 50),
-        ("min_frequency", 2, 1),
         ("rules", TextRules(html=False), TextRules()),
     ],
 )
