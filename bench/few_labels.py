@@ -137,7 +137,7 @@ class Results:
     def add(self, task: Task, record: dict[str, Any]) -> None:
         """Put a run to its side, and write the file."""
         if not self._in_session:
-            command = shlex.join(["python", *sys.argv])
+            command = shlex.join(["python", *_without_places(sys.argv)])
             threads = os.environ.get("OMP_NUM_THREADS")
             session = {"machine": harness.machine(), "threads": threads, "command": command}
             self._sessions.append(session)
@@ -147,6 +147,20 @@ class Results:
         runs = [*runs, {"seed": task.seed, "session": len(self._sessions) - 1, **record}]
         self.sides[side] = {"task": _told(task), **summary(runs), "runs": runs}
         harness.write_result(self._name, {"sessions": self._sessions}, self.sides, self._path)
+
+
+def _without_places(arguments: Sequence[str]) -> list[str]:
+    """A command without the folders of one machine, which decide nothing.
+
+    >>> _without_places(["few_labels.py", "--work", "/here", "--seeds", "1", "--out", "it.json"])
+    ['few_labels.py', '--seeds', '1']
+    """
+    places = ("--work", "--out")
+    return [
+        argument
+        for before, argument in zip(["", *arguments], arguments, strict=False)
+        if before not in places and argument not in places
+    ]
 
 
 def side_of(task: Task) -> str:

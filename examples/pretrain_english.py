@@ -1,9 +1,9 @@
-"""Train an English language model that can ship with tabtext, from raw articles.
+"""Train the English language model that ships with tabtext, from raw articles.
 
     python examples/pretrain_english.py ARTICLES --valid VALID.parquet --out english-small-v1
 
-ARTICLES is a folder of Parquet files with a column of texts, such as raw English Wikipedia.
-Interrupted at any point, by Ctrl-C, a reboot or a power cut, the same command goes on
+ARTICLES is a folder of Parquet files with a column of texts: raw English Wikipedia for the model
+that ships. Interrupted at any point, by Ctrl-C, a reboot or a power cut, the same command goes on
 from where it was. One pass over 37 million words takes a few hours on two CPU cores.
 
 The model is written packed, with a README.md that says what it is and checksums.json beside it:

@@ -30,8 +30,8 @@ much longer as it has more tokens.
 | 25,000 on      | 64         | 2      |
 
 Classifiers of texts overfit after few epochs: from scratch, 6,000 film snippets had their lowest
-validation loss after the second. From a language model there are at most 4 epochs: with 1,000
-labelled reviews 8 were no better.
+validation loss after the second. From a language model there are at most 4 epochs: in a
+trial with 1,000 labelled reviews 8 were no better.
 """
 
 from math import log2, sqrt

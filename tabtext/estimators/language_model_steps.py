@@ -119,12 +119,7 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         resume: bool,
     ) -> Self:
         started = perf_counter()
-        corpus = as_corpus(data)
-        if corpus is None:
-            reading = self._read_texts(data, validation, preprocessor)
-        else:
-            self._check_corpus(corpus, origin)
-            reading = self._read_corpus(corpus, validation)
+        reading = self._read(data, validation, preprocessor, origin)
         train, valid, preprocessor = reading.train, reading.valid, reading.preprocessor
         phases = () if origin is None else self._fine_tuning_phases(train.n_tokens)
         options = self.training_options(train.n_tokens, phases=phases)
@@ -160,6 +155,20 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
             self.card_["tokens"]["of_fine_tuning"] = shared_tokens(transfer)
         self.card_["seconds"] = perf_counter() - started
         return self
+
+    def _read(
+        self,
+        data: Any,
+        validation: Any,
+        preprocessor: TextPreprocessor,
+        origin: "LanguageModelSteps | None",
+    ) -> _Reading:
+        """Take texts of any kind, or a corpus on disk."""
+        corpus = as_corpus(data)
+        if corpus is None:
+            return self._read_texts(data, validation, preprocessor)
+        self._check_corpus(corpus, origin)
+        return self._read_corpus(corpus, validation)
 
     def _read_texts(self, data: Any, validation: Any, preprocessor: TextPreprocessor) -> _Reading:
         """Learn the vocabulary from the training texts."""
