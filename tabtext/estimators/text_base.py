@@ -88,8 +88,8 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
     unfreezing : {"joint", "gradual"}
         Train everything from the start, or the head first and one layer group more in every phase,
         earlier groups at smaller rates. With the small encoders of this library gradual unfreezing
-        lost in every trial: from the model that ships, 6,340 film sentences were told apart with
-        accuracy 0.78 by joint training and 0.71 by gradual.
+        lost in every trial: from ``english-small`` after a third of its training, 6,340 film
+        sentences were told apart with accuracy 0.78 by joint training and 0.71 by gradual.
     head_widths : sequence of int
         Widths of the hidden layers between pooling and output.
     head_dropout : float
