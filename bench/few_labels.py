@@ -6,8 +6,8 @@ test part is scored once for each fit. IMDb's settings are chosen on the trainin
 (linear models by five folds, tabtext by its own random tenth), those of sst5 on its official
 validation part.
 
-- ``tabtext``: the pre-trained language model is fine-tuned on IMDb's reviews without labels (on the
-  training sentences of sst5), once for each seed; then a ``TextClassifier`` with its defaults.
+- ``tabtext``: the pre-trained language model is fine-tuned once on IMDb's reviews without labels (on
+  the training sentences of sst5); then a ``TextClassifier`` with its defaults for every seed.
 - ``tabtext, no unlabelled``: the classifier straight from the pre-trained language model.
 - ``tabtext, no pre-training``: the classifier with ``language_model=None``.
 - Linear models of ``text_baselines.py``; and logistic regression on sentence embeddings.
@@ -49,6 +49,7 @@ from few_labels_fits import (
     TABTEXT,
     Task,
     run,
+    the_fine_tuning,
 )
 
 SIZES = [100, 500, 1_000, 5_000, 25_000]
@@ -109,9 +110,7 @@ def _with_language_model(task: Task, arguments: argparse.Namespace, language_mod
             language_model_epochs=arguments.language_model_epochs,
             language_model_time=arguments.language_model_time,
         )
-    if task.row == FINE_TUNING and task.data == "imdb":  # reads no row that has a label
-        task = replace(task, labels=None, valid_rows=None)
-    return task
+    return the_fine_tuning(task) if task.row == FINE_TUNING else task
 
 
 # --- what is known --------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -123,10 +123,11 @@ def _digest(parts: Iterable[str | bytes]) -> str:
 
 
 def fine_tuned(task: Task, work: Path) -> tuple[Path, dict[str, Any]]:
-    """Where the fine-tuned language model of a seed lies, and what is told of it; made if need be.
+    """Where the fine-tuned language model lies, and what is told of it; made if need be.
 
-    All numbers of labels share it. A run that was ended goes on from its last checkpoint.
+    All numbers of labels and seeds share it. A run that was ended goes on from its last checkpoint.
     """
+    task = the_fine_tuning(task)
     origin = load_origin(task.language_model)
     texts, validation = texts_to_read(task)
     known = {
@@ -164,6 +165,12 @@ def fine_tuned(task: Task, work: Path) -> tuple[Path, dict[str, Any]]:
     told.write_text(json.dumps(record, indent=2) + "\n")
     shutil.rmtree(checkpoints, ignore_errors=True)
     return place, record
+
+
+def the_fine_tuning(task: Task) -> Task:
+    """The task that makes the language model which this one starts from."""
+    task = replace(task, row=FINE_TUNING, seed=0)
+    return replace(task, labels=None, valid_rows=None) if task.data == "imdb" else task
 
 
 def texts_to_read(task: Task) -> tuple[Any, Any]:

@@ -35,7 +35,6 @@ Prepare = Callable[[Texts, np.ndarray], Fit]
 
 _TOKEN = r"\w+|[^\w\s]"  # punctuation counts: "!" and "?" are worth some tenths of a point
 _SMOOTHING = 1.0  # the papers' alpha
-_INTERPOLATION = 0.25  # the paper's beta: between mean and own weights
 
 _N_FOLDS = 5
 _MANY = 10_000
@@ -115,7 +114,12 @@ def tfidf(train: Labelled, valid: Labelled | None = None) -> Fitted:
 
 def nb_svm(train: Labelled, valid: Labelled | None = None) -> Fitted:
     """Wang and Manning's: pairs of words weighted by log-count ratios, linear SVM."""
-    return choose([{"C": c} for c in (0.003, 0.01, 0.1, 1.0)], _prepare_nb_svm, train, valid)
+    grid = [
+        {"C": c, "own_share": own_share}
+        for c in (0.0003, 0.001, 0.003, 0.01, 0.1)
+        for own_share in (0.25, 1.0)
+    ]
+    return choose(grid, _prepare_nb_svm, train, valid)
 
 
 def nb_logistic(train: Labelled, valid: Labelled | None = None) -> Fitted:
@@ -150,11 +154,11 @@ def _prepare_vectors(vectors: Any, labels: np.ndarray) -> Fit:
 def _prepare_nb_svm(texts: Texts, labels: np.ndarray) -> Fit:
     from sklearn.svm import LinearSVC
 
-    def solve(matrix, target, ratios, *, C: float):  # noqa: N803
+    def solve(matrix, target, ratios, *, C: float, own_share: float):  # noqa: N803
         model = LinearSVC(C=C, random_state=harness.seed()).fit(matrix, target)
         weights = model.coef_[0]
-        mean = np.abs(weights).mean()
-        weights = ratios * ((1 - _INTERPOLATION) * mean + _INTERPOLATION * weights)
+        mean = np.abs(weights).mean()  # the paper's interpolation, its beta is the own share
+        weights = ratios * ((1 - own_share) * mean + own_share * weights)
         return weights, float(model.intercept_[0])
 
     return _prepare_ratios(texts, labels, longest=2, solve=solve)
@@ -187,9 +191,9 @@ def _prepare_ratios(texts: Texts, labels: np.ndarray, *, longest: int, solve) ->
     targets = [labels == value for value in (classes[1:] if len(classes) == 2 else classes)]
     ratios = [_log_count_ratios(matrix, target) for target in targets]
 
-    def fit(*, C: float) -> Predict:  # noqa: N803
+    def fit(**setting: float) -> Predict:
         solved = [
-            solve(matrix.multiply(own).tocsr(), target, own, C=C)
+            solve(matrix.multiply(own).tocsr(), target, own, **setting)
             for own, target in zip(ratios, targets, strict=True)
         ]
         weights = np.column_stack([weights for weights, _ in solved])

@@ -16,6 +16,7 @@ Vectors = npt.NDArray[np.float32]
 
 _HALF_WAY = 10
 """Occurrences of a word in the new texts from which on they say more of it than the old ones."""
+_SMALLEST = 1e-6
 _MOST_WEIGHT = 300.0
 """What a word counts at most in the alignment, where each counts by the root of its occurrences:
 stop words, which have no meaning to be aligned, would else have all the say."""
@@ -29,8 +30,9 @@ def adapted_vectors(
 ) -> Vectors:
     """Return vectors for the words of new texts, in the space of a network's own vectors.
 
-    Words that the network knows move from its vector to that of the new texts, the further the more
-    often they occur there. New words have the latter.
+    Words that the network knows turn from its vector to that of the new texts, the further the more
+    often they occur there, and keep its length, which tells the softmax how frequent they are. New
+    words have the latter vector, as long as those of known rare words.
 
     Parameters
     ----------
@@ -60,17 +62,33 @@ def adapted_vectors(
     >>> own = rng.normal(size=(50, 3)).astype(np.float32)
     >>> turn = np.linalg.qr(rng.normal(size=(3, 3)))[0].astype(np.float32)
     >>> shared = np.arange(50) < 40
-    >>> adapted = adapted_vectors(own @ turn, own, shared, np.full(50, 100))
-    >>> bool(np.allclose(adapted, own, atol=0.1))  # the new words too, though nothing was known
+    >>> adapted = adapted_vectors(own @ turn, own, shared, np.full(50, 10_000))
+    >>> bool(np.allclose(adapted[:40], own[:40], atol=0.01))
+    True
+    >>> cosine = adapted[49] @ own[49] / np.linalg.norm(adapted[49]) / np.linalg.norm(own[49])
+    >>> bool(cosine > 0.99)  # of a new word, of which nothing was known
     True
     """
-    known = shared & (counts > 0) & counted.any(axis=1)
+    told = counted.any(axis=1)
+    known = shared & told & (counts > 0)
     if known.sum() < counted.shape[1]:
         return carried
     weight = np.minimum(np.sqrt(counts[known]), _MOST_WEIGHT)[:, None]
     left, _, right = np.linalg.svd((counted[known] * weight).T @ carried[known])
     turned = counted @ (left @ right)
-    turned *= np.sqrt(np.mean(carried[known] ** 2) / np.mean(turned[known] ** 2))
-    share = (counts / (counts + _HALF_WAY))[:, None]
-    share[~shared] = 1.0
+    turned *= (_lengths(carried, known, counts) / np.maximum(_norms(turned), _SMALLEST))[:, None]
+    share = np.where(shared, told * counts / (counts + _HALF_WAY), 1.0)[:, None]
     return np.asarray(share * turned + (1 - share) * carried, np.float32)
+
+
+def _lengths(
+    carried: Vectors, known: npt.NDArray[np.bool_], counts: npt.NDArray[np.integer[Any]]
+) -> Vectors:
+    """The network's own length of each word's vector; new words are as long as known rare ones."""
+    lengths = _norms(carried)
+    rare = known & (counts <= np.median(counts[known]))
+    return np.where(known, lengths, np.median(lengths[rare]))
+
+
+def _norms(vectors: Vectors) -> Vectors:
+    return np.asarray(np.linalg.norm(vectors, axis=1), np.float32)

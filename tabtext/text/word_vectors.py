@@ -36,6 +36,7 @@ _MOST_TOKENS = 50_000_000
 stop at 16.7 million, which pairs of the commonest words reach from here on."""
 _BLOCK_BYTES = 128 * 1024**2
 _POWER_ITERATIONS = 3
+_SMALLEST = 1e-9
 
 
 @dataclass(frozen=True)
@@ -129,27 +130,46 @@ def word_vectors(
     """
     if width < len(reaches) or not reaches:
         raise ParameterError(f"{width=} must be at least the number of reaches, {len(reaches)}")
-    view = _sample(DocumentView.of(documents))
-    counting = _Counting(view, vocabulary_size, progress, n_matrices=len(reaches))
-    widths = [len(part) for part in np.array_split(np.arange(width), len(reaches))]
-    parts = []
-    for reach, part_width in zip(reaches, widths, strict=True):
+    documents, present = _numbered(_sample(DocumentView.of(documents)), vocabulary_size)
+    counting = _Counting(documents, int(present.sum()), progress, n_matrices=len(reaches))
+    vectors = np.zeros((vocabulary_size, width), np.float32)
+    for reach, columns in zip(reaches, np.array_split(np.arange(width), len(reaches)), strict=True):
         information = counting.positive_information(reach.weights())
-        parts.append(_factorised(information, part_width, seed))
-    return np.hstack(parts)
+        part = _factorised(information, len(columns), seed)
+        part[np.diff(information.indptr) == 0] = 0  # and not what rounding left
+        # Words that do not occur count as well, so that the scale is that of a whole network.
+        part *= np.sqrt(vocabulary_size * len(columns)) / max(np.linalg.norm(part), _SMALLEST)
+        vectors[np.ix_(present, columns)] = part
+    return vectors
 
 
-def _sample(view: DocumentView) -> DocumentView:
+def _sample(view: DocumentView) -> Documents:
     """Documents at even distances, so many that their tokens are not too many."""
     step = -(-view.n_tokens // _MOST_TOKENS)
-    if step < 2:
-        return view
+    if view.rows is None and step < 2:
+        return view.documents
     rows = np.arange(len(view)) if view.rows is None else np.asarray(view.rows)
-    return DocumentView(view.documents, rows[::step])
+    return view.documents.take(rows[:: max(step, 1)])
+
+
+def _numbered(documents: Documents, size: int) -> tuple[Documents, npt.NDArray[np.bool_]]:
+    """The documents with ids for those words alone that occur, and which do.
+
+    Few texts use few words of a large vocabulary, and the work grows with the square of its size.
+    """
+    from tabtext.text.kernels.documents import count_codes
+
+    counts = np.zeros(size, np.int64)
+    count_codes(documents.ids, counts)
+    present = counts > 0
+    if present.all():
+        return documents, present
+    numbers = (np.cumsum(present) - 1).astype(np.int32)
+    return Documents(numbers[documents.ids], documents.offsets), present
 
 
 def _factorised(information: sparse.csr_matrix, width: int, seed: int) -> Vectors:
-    """The left factor, of root mean square 1."""
+    """The left factor."""
     vectors = np.zeros((information.shape[0], width), np.float32)
     rank = min(width, information.shape[0] - 1)
     if information.nnz and rank > 0:
@@ -157,8 +177,21 @@ def _factorised(information: sparse.csr_matrix, width: int, seed: int) -> Vector
             information, rank, n_iter=_POWER_ITERATIONS, random_state=seed
         )
         vectors[:, :rank] = left * np.sqrt(values)
-        vectors /= np.sqrt(np.mean(np.square(vectors))) or 1.0
     return vectors
+
+
+def _information(
+    counts: Vectors, log_words: npt.NDArray[np.float64], log_contexts: npt.NDArray[np.float64]
+) -> sparse.csr_matrix:
+    """Of a block of words, how much likelier each neighbour is than elsewhere, if it is."""
+    seen = np.flatnonzero(counts != 0)  # few pairs of many
+    words, contexts = np.divmod(seen, counts.shape[1])
+    expected = (log_words[words] + log_contexts[contexts]).astype(np.float32)
+    information = np.log(counts.ravel()[seen]) - expected
+    positive = information > 0
+    return sparse.csr_matrix(
+        (information[positive], (words[positive], contexts[positive])), shape=counts.shape
+    )
 
 
 class _Counting:
@@ -166,17 +199,18 @@ class _Counting:
 
     def __init__(
         self,
-        view: DocumentView,
+        documents: Documents,
         vocabulary_size: int,
         progress: Progress | None,
         *,
         n_matrices: int,
     ) -> None:
-        self.ids, self.begins, self.lengths = view.ids, view.begins, view.lengths
+        self.ids, self.lengths = documents.ids, documents.lengths
+        self.begins = documents.offsets[:-1]
         self.size = vocabulary_size
         self.progress = progress
         self.n_threads = os.cpu_count() or 1
-        self.block = max(_BLOCK_BYTES // (4 * vocabulary_size * self.n_threads), 1)
+        self.block = max(_BLOCK_BYTES // (4 * max(vocabulary_size, 1) * self.n_threads), 1)
         self.n_blocks = n_matrices * -(-vocabulary_size // self.block)
         self.done = 0
 
@@ -187,15 +221,11 @@ class _Counting:
         log_words = np.log(np.maximum(totals, 1e-9))
         contexts = np.maximum(totals, 1e-9) ** _SMOOTHING
         log_contexts = np.log(contexts / contexts.sum())
-        blocks = []
+        blocks = [sparse.csr_matrix((0, self.size), dtype=np.float32)]
         with ThreadPoolExecutor(self.n_threads) as pool:
             for first in range(0, self.size, self.block):
                 counts = self._count(pool, first, weights)
-                words = log_words[first : first + len(counts), None]
-                with np.errstate(divide="ignore"):  # of what was never seen together: -infinity
-                    information = np.log(counts, out=counts)
-                information -= (words + log_contexts).astype(np.float32)
-                blocks.append(sparse.csr_matrix(np.maximum(information, 0, out=information)))
+                blocks.append(_information(counts, log_words[first:], log_contexts))
                 self._tell()
         return sparse.vstack(blocks, format="csr")
 
