@@ -6,8 +6,8 @@ test part is scored once for each fit. IMDb's settings are chosen on the trainin
 (linear models by five folds, tabtext by its own random tenth), those of sst5 on its official
 validation part.
 
-- ``tabtext``: the pre-trained language model is fine-tuned once on IMDb's reviews without labels (on
-  the training sentences of sst5); then a ``TextClassifier`` with its defaults for every seed.
+- ``tabtext``: the pre-trained language model is fine-tuned once on IMDb's reviews without labels
+  (on the training sentences of sst5); then a ``TextClassifier`` with its defaults for every seed.
 - ``tabtext, no unlabelled``: the classifier straight from the pre-trained language model.
 - ``tabtext, no pre-training``: the classifier with ``language_model=None``.
 - Linear models of ``text_baselines.py``; and logistic regression on sentence embeddings.

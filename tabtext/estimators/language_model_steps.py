@@ -244,7 +244,7 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
             options=replace(known.options, dropout_scale=self.dropout_scale),
         )
         if vectors is not None:
-            network.adapt_word_vectors(vectors, transfer.shared, vocabulary.counts)
+            network.encoder.adapt_word_vectors(vectors, transfer.shared, vocabulary.counts)
         return network, transfer
 
     def _require_continuation(self, origin: "LanguageModelSteps") -> None:

@@ -16,11 +16,21 @@ from tabtext.estimators.corpora import contradictions, settings_of
 from tabtext.estimators.language_model import LanguageModel
 from tabtext.estimators.pretrained import pretrained_names
 from tabtext.estimators.text_parameters import DIRECTIONS, SIZES, TextParameters
+from tabtext.estimators.tokenizing import counting
+from tabtext.text.alignment import HALF_WAY
 from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
+from tabtext.text.encoder.awd_lstm import AWDLSTM
 from tabtext.text.special_tokens import UNKNOWN_ID
+from tabtext.text.word_vectors import word_vectors
 
-__all__ = ["AUTO", "require_no_contradiction", "starting_point", "warn_of_foreign_texts"]
+__all__ = [
+    "AUTO",
+    "adapt_to",
+    "require_no_contradiction",
+    "starting_point",
+    "warn_of_foreign_texts",
+]
 
 AUTO = "auto"
 """Start from ``_SHIPPED`` where the parameters allow it, and from random weights elsewhere."""
@@ -30,6 +40,9 @@ _FOREIGN = 0.3
 """Share of unknown words from which on texts are hardly in the language that the model has read. To
 60,000 words of Wikipedia it is 2 to 9 % in English reviews, news and tweets, and 39 to 70 % in the
 example sentences that spaCy has of eleven other European languages."""
+
+_HALF_WAY_AGAIN = 100
+"""For a language model that was adapted already, in fine-tuning, ``alignment.HALF_WAY``."""
 
 _OF_TOKENS = ("tokens", "language", "rules", "max_vocabulary")
 _OF_ENCODER = ("embedding_width", "hidden_width", "n_layers", "cell")
@@ -94,6 +107,38 @@ def warn_of_foreign_texts(documents: Documents, n_known: int) -> None:
             TabTextWarning,
             stacklevel=4,
         )
+
+
+def adapt_to(
+    encoder: AWDLSTM, documents: Documents, origin: LanguageModel, *, seed: int, verbose: int
+) -> None:
+    """Turn an encoder's word vectors to how the texts of a fit use the words.
+
+    What an encyclopedia tells of a word is not what it means in reviews: with 1,000 labels a linear
+    model on the mean word vector of IMDb's reviews has accuracy 0.81 afterwards, before 0.74.
+
+    Parameters
+    ----------
+    encoder : AWDLSTM
+        The language model's, with words added to its vocabulary; changed in place.
+    documents : Documents
+        The training texts.
+    origin : LanguageModel
+        The language model.
+    seed : int
+        Of the word vectors.
+    verbose : int
+        0 for no progress bar.
+    """
+    size, width = encoder.embedding.weight.shape
+    with counting(documents, verbose=verbose) as progress:
+        vectors = word_vectors(documents, size, width, seed=seed, progress=progress)
+    encoder.adapt_word_vectors(
+        vectors,
+        np.arange(size) < len(origin.preprocessor_.vocabulary_),
+        np.bincount(documents.ids, minlength=size),
+        half_way=_HALF_WAY_AGAIN if "of_fine_tuning" in origin.card_["tokens"] else HALF_WAY,
+    )
 
 
 def require_no_contradiction(parameters: TextParameters, origin: LanguageModel) -> None:

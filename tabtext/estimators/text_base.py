@@ -27,6 +27,7 @@ from tabtext.estimators.language_model import LanguageModel
 from tabtext.estimators.linear_members import LinearFitting
 from tabtext.estimators.origin import (
     AUTO,
+    adapt_to,
     require_no_contradiction,
     starting_point,
     warn_of_foreign_texts,
@@ -235,8 +236,15 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         vectors: NDArray[np.float32] | None = None
         for direction in directions:
             network = self._new_network(origin, direction)
-            if origin is not None and vectors is None:
-                vectors = network.encoder.word_vectors()
+            if origin is not None:
+                adapt_to(
+                    network.encoder,
+                    rows.train.encoded,
+                    origin,
+                    seed=self.random_state,
+                    verbose=self.verbose,
+                )
+                vectors = network.encoder.word_vectors() if vectors is None else vectors
             place = checkpoints_for(direction, checkpoints, directions)
             histories[direction] = train_classifier(network, rows, direction, run, place)
             networks[direction] = network

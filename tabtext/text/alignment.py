@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["adapted_vectors"]
+__all__ = ["HALF_WAY", "adapted_vectors"]
 
 Vectors = npt.NDArray[np.float32]
 
-_HALF_WAY = 10
+HALF_WAY = 10
 """Occurrences of a word in the new texts from which on they say more of it than the old ones."""
 _SMALLEST = 1e-6
 _MOST_WEIGHT = 300.0
@@ -27,6 +27,8 @@ def adapted_vectors(
     carried: Vectors,
     shared: npt.NDArray[np.bool_],
     counts: npt.NDArray[np.integer[Any]],
+    *,
+    half_way: float = HALF_WAY,
 ) -> Vectors:
     """Return vectors for the words of new texts, in the space of a network's own vectors.
 
@@ -44,6 +46,8 @@ def adapted_vectors(
         Which words it knows.
     counts : int array of shape (n_words,)
         How often each occurs in the new texts.
+    half_way : float
+        Occurrences from which on the new texts say more of a word than the network's vector.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def adapted_vectors(
     left, _, right = np.linalg.svd((counted[known] * weight).T @ carried[known])
     turned = counted @ (left @ right)
     turned *= (_lengths(carried, known, counts) / np.maximum(_norms(turned), _SMALLEST))[:, None]
-    share = np.where(shared, told * counts / (counts + _HALF_WAY), 1.0)[:, None]
+    share = np.where(shared, told * counts / (counts + half_way), 1.0)[:, None]
     return np.asarray(share * turned + (1 - share) * carried, np.float32)
 
 

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from tabtext.errors import ParameterError, did_you_mean
-from tabtext.text.alignment import adapted_vectors
 from tabtext.text.encoder.awd_lstm import AWDLSTM, EncoderOptions, State
 from tabtext.text.perplexity import row_losses
 from tabtext.text.softmax.adaptive import AdaptiveSoftmax
@@ -163,23 +162,6 @@ class LanguageModelNetwork(nn.Module):
             vectors = vectors / 10
         with torch.no_grad():
             weight.copy_(torch.from_numpy(vectors))
-
-    def adapt_word_vectors(
-        self,
-        vectors: npt.NDArray[np.float32],
-        shared: npt.NDArray[np.bool_],
-        counts: npt.NDArray[np.integer[Any]],
-    ) -> None:
-        """Move the word vectors to what counts in new texts say, turned to the network's own axes.
-
-        Parameters
-        ----------
-        vectors, shared, counts
-            See ``tabtext.text.alignment.adapted_vectors``.
-        """
-        adapted = adapted_vectors(vectors, self.encoder.word_vectors(), shared, counts)
-        with torch.no_grad():
-            self.encoder.embedding.weight.copy_(torch.from_numpy(adapted))
 
     def layer_groups(self) -> list[nn.Module]:
         """Return embedding, layers, and the softmax with the embedding that it shares.

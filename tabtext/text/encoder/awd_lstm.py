@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tabtext.errors import ColumnTypeError, ParameterError
+from tabtext.text.alignment import HALF_WAY, adapted_vectors
 from tabtext.text.eager import never_compiled
 from tabtext.text.encoder.dropout import dropout_mask, embed_words, locked_dropout
 from tabtext.text.encoder.options import EncoderOptions
@@ -200,6 +201,26 @@ class AWDLSTM(nn.Module):
     def word_vectors(self) -> npt.NDArray[np.float32]:
         """Return a copy of the embedding ``(vocabulary_size, embedding_width)``."""
         return self.embedding.weight.detach().float().cpu().numpy().copy()
+
+    def adapt_word_vectors(
+        self,
+        vectors: npt.NDArray[np.float32],
+        shared: npt.NDArray[np.bool_],
+        counts: npt.NDArray[np.integer[Any]],
+        *,
+        half_way: float = HALF_WAY,
+    ) -> None:
+        """Turn the word vectors to what counts in new texts say.
+
+        Parameters
+        ----------
+        vectors, shared, counts, half_way
+            See ``tabtext.text.alignment.adapted_vectors``.
+        """
+        own = self.word_vectors()
+        adapted = adapted_vectors(vectors, own, shared, counts, half_way=half_way)
+        with torch.no_grad():
+            self.embedding.weight.copy_(torch.from_numpy(adapted))
 
     def layer_groups(self) -> list[nn.Module]:
         """Return the embedding and the layers, from the input side on."""
