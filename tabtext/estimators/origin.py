@@ -124,12 +124,14 @@ def adapt_to(
     documents : Documents
         The training texts.
     origin : LanguageModel
-        The language model.
+        The language model; if it takes nothing from counts, the encoder stays as it is.
     seed : int
         Of the word vectors.
     verbose : int
         0 for no progress bar.
     """
+    if origin.initial_vectors != "counts":
+        return
     size, width = encoder.embedding.weight.shape
     with counting(documents, verbose=verbose) as progress:
         vectors = word_vectors(documents, size, width, seed=seed, progress=progress)

@@ -80,7 +80,9 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         the directory of one, whose tokenizer, vocabulary and encoder are taken over; of the
         parameters of ``TextParameters`` only ``text_columns``, ``direction``, ``dropout_scale``
         and, for words that it lacks, ``min_frequency`` count then; others must be the language
-        model's, or at their defaults. With None the encoder starts from random weights.
+        model's, or at their defaults. Its word vectors are turned to how the training texts use
+        the words, unless its ``initial_vectors`` is ``"random"``. With None the encoder starts from
+        random weights.
         ``"auto"`` is ``"english-small"``, or None if a parameter asks for another language,
         tokenizer, vocabulary, encoder or direction than it has. A saved classifier keeps the name
         or path that was given, and of a model in memory nothing: once loaded it has None here, so
@@ -237,13 +239,8 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         for direction in directions:
             network = self._new_network(origin, direction)
             if origin is not None:
-                adapt_to(
-                    network.encoder,
-                    rows.train.encoded,
-                    origin,
-                    seed=self.random_state,
-                    verbose=self.verbose,
-                )
+                documents, seed = rows.train.encoded, self.random_state
+                adapt_to(network.encoder, documents, origin, seed=seed, verbose=self.verbose)
                 vectors = network.encoder.word_vectors() if vectors is None else vectors
             place = checkpoints_for(direction, checkpoints, directions)
             histories[direction] = train_classifier(network, rows, direction, run, place)

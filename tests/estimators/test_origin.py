@@ -1,16 +1,20 @@
 """Which language model a classifier starts from when it is told nothing."""
 
 import warnings
+from copy import copy
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tabtext.datasets import load_snippets
 from tabtext.errors import ParameterError, TabTextWarning
 from tabtext.estimators import LanguageModel, TextClassifier, TextRegressor, pretrained
-from tabtext.estimators.origin import AUTO, starting_point, warn_of_foreign_texts
+from tabtext.estimators.origin import AUTO, adapt_to, starting_point, warn_of_foreign_texts
+from tabtext.text.documents import Documents
+from tabtext.text.preprocessing import TextPreprocessor
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +109,70 @@ def test_a_fit_starts_from_it_and_its_copy_says_so(tmp_path: Path) -> None:
     assert loaded.language_model == AUTO
     assert loaded.card_["recipe"]["language_model"]["train"] > 10_000
     assert list(model.linear_) == ["ngrams", "words"]
+
+
+# --- word vectors that turn to the training texts ----------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def films(english: LanguageModel) -> tuple[TextPreprocessor, Documents]:
+    """Sentences about films, and English-small's words with the new ones among theirs."""
+    vocabulary = english.preprocessor_.vocabulary_
+    preprocessor = TextPreprocessor(vocabulary=vocabulary, extend=True, min_freq=2)
+    return preprocessor, preprocessor.fit_transform(load_snippets("movies")["text"])
+
+
+def moved(
+    model: LanguageModel, films: tuple[TextPreprocessor, Documents]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Word vectors before and after, and how often each word occurs."""
+    preprocessor, documents = films
+    encoder = model.encoder("forward", vocabulary=preprocessor.vocabulary_)
+    before = encoder.word_vectors()
+    adapt_to(encoder, documents, model, seed=0, verbose=0)
+    return before, encoder.word_vectors(), np.bincount(documents.ids, minlength=len(before))
+
+
+def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    return np.sum(one * other, axis=1) / np.maximum(lengths, 1e-9)
+
+
+def test_words_of_the_training_texts_turn_and_all_others_stay(
+    english: LanguageModel, films: tuple[TextPreprocessor, Documents]
+) -> None:
+    before, after, counts = moved(english, films)
+    n_known = len(english.preprocessor_.vocabulary_)
+    alike, counts = cosines(before, after)[:n_known], counts[:n_known]
+
+    absent = np.flatnonzero(counts == 0)
+    np.testing.assert_array_equal(after[absent], before[absent])
+    assert alike[counts > 300].mean() < alike[counts == 1].mean() - 0.1
+    assert len(before) > n_known  # the films have names that nobody read before
+    assert np.ptp(before[n_known:], axis=0).max() == 0  # which all began alike
+    assert len(np.unique(after[n_known:], axis=0)) == len(after) - n_known
+
+
+def test_after_fine_tuning_they_turn_less(
+    english: LanguageModel, films: tuple[TextPreprocessor, Documents]
+) -> None:
+    tuned = copy(english)
+    tuned.card_ = {**english.card_, "tokens": {**english.card_["tokens"], "of_fine_tuning": {}}}
+
+    often = moved(english, films)[2] > 20
+    general, special = (
+        cosines(*moved(model, films)[:2])[often].mean() for model in (english, tuned)
+    )
+
+    assert general < special - 0.05
+
+
+def test_a_language_model_without_counts_keeps_its_vectors(
+    english: LanguageModel, films: tuple[TextPreprocessor, Documents]
+) -> None:
+    own = copy(english)
+    own.initial_vectors = "random"
+
+    before, after, _ = moved(own, films)
+
+    np.testing.assert_array_equal(after, before)
