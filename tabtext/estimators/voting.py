@@ -100,16 +100,22 @@ class Voters:
 
     def raw(self, documents: Documents, target: Target) -> Tensor:
         """Return the raw outputs of all together ``(documents, outputs)``, on the CPU."""
-        raws = self.raws(documents, target)
-        return mixed(raws, list(self.mixing.values())) if self.linear else raws[0]
+        if not self.linear:
+            return self._raw_of("network", documents, target)
+        # With few labels the networks may well have no vote: then they, the slow ones, rest.
+        heard = {name: vote for name, vote in self.mixing.items() if vote} or self.mixing
+        raws = [self._raw_of(name, documents, target) for name in heard]
+        return mixed(raws, list(heard.values()))
 
     def raws(self, documents: Documents, target: Target) -> list[Tensor]:
         """Return those of the networks together, then of every linear model."""
+        return [self._raw_of(name, documents, target) for name in self.mixing]
+
+    def _raw_of(self, name: str, documents: Documents, target: Target) -> Tensor:
+        if name in self.linear:
+            return torch.from_numpy(self.linear[name](documents))
         of_directions = [
             predict_documents(network, in_direction(documents, direction))
             for direction, network in self.networks.items()
         ]
-        several = len(of_directions) > 1
-        network = target.combine(of_directions) if several else of_directions[0]
-        linear = [torch.from_numpy(model(documents)) for model in self.linear.values()]
-        return [network, *linear]
+        return target.combine(of_directions) if len(of_directions) > 1 else of_directions[0]

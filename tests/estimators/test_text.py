@@ -19,7 +19,7 @@ from tabtext.errors import (
     TabTextWarning,
     UnknownColumnError,
 )
-from tabtext.estimators import LanguageModel, TextClassifier, TextRegressor
+from tabtext.estimators import LanguageModel, TextClassifier, TextRegressor, voting
 
 TINY = {"embedding_width": 16, "hidden_width": 24, "verbose": 0, "batch_size": 16}
 
@@ -106,7 +106,8 @@ def test_a_frozen_encoder_keeps_the_language_models_weights(
 
     before = language_model.networks_["forward"].encoder.state_dict()
     for name, tensor in model.networks_["forward"].encoder.state_dict().items():
-        assert torch.equal(tensor[: len(before[name])], before[name]), name
+        same = torch.equal(tensor[: len(before[name])], before[name])
+        assert same == (name != "embedding.weight"), name  # which turned to the texts
 
 
 def test_words_that_the_language_model_lacks_are_learned(language_model: LanguageModel) -> None:
@@ -138,6 +139,26 @@ def test_linear_models_vote_and_are_saved(
     np.testing.assert_array_equal(
         loaded.predict_proba(movies["text"]), model.predict_proba(movies["text"])
     )
+
+
+def test_a_network_without_a_vote_is_not_asked(
+    movies: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = TextClassifier(epochs=1, **TINY).fit(movies["text"], movies["label"])
+    documents = model.preprocessor_.transform(movies["text"])
+    _, ngrams = model._voters().raws(documents, model.target_)
+
+    def asked(*_: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(voting, "predict_documents", asked)
+    model.mixing_ = {"network": 0.1, "ngrams": 0.5}
+    with pytest.raises(AssertionError, match="was asked"):
+        model.predict_proba(movies["text"])
+    model.mixing_ = {"network": 0.0, "ngrams": 0.5}
+
+    expected = (0.5 * ngrams.double()).softmax(dim=1).numpy()
+    np.testing.assert_allclose(model.predict_proba(movies["text"]), expected, atol=1e-12)
 
 
 def test_the_scale_of_sample_weights_changes_nothing(movies: pd.DataFrame) -> None:
