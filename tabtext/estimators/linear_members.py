@@ -11,13 +11,14 @@ from torch import Tensor
 
 from tabtext.estimators.samples import EncodedSample
 from tabtext.text.documents import Documents
+from tabtext.text.frequencies import FrequencyModel
 from tabtext.text.ngrams import NgramModel, WordModel
 from tabtext.training.targets import ClassificationTarget, Target
 
 __all__ = ["LinearFitting", "LinearMembers", "from_tensors", "to_tensors"]
 
-LinearMembers = dict[str, NgramModel | WordModel]
-"""By name: ``"ngrams"``, and ``"words"`` where a language model has vectors of words."""
+LinearMembers = dict[str, NgramModel | FrequencyModel | WordModel]
+"""By name: ``"ngrams"``, ``"frequencies"``, and ``"words"`` where a language model has vectors."""
 
 _FOLDS = 5
 
@@ -60,7 +61,14 @@ class LinearFitting:
                 exclusive=exclusive,
                 longest=self.longest,
                 weight=weight,
-            )
+            ),
+            "frequencies": FrequencyModel.fit(
+                documents,
+                targets,
+                vocabulary_size=self.vocabulary_size,
+                exclusive=exclusive,
+                weight=weight,
+            ),
         }
         if self.vectors is not None:
             members["words"] = WordModel.fit(
@@ -107,6 +115,8 @@ def from_tensors(
     members: LinearMembers = {}
     if "ngrams" in arrays:
         members["ngrams"] = NgramModel(longest, vocabulary_size, **arrays["ngrams"])
+    if "frequencies" in arrays:
+        members["frequencies"] = FrequencyModel(**arrays["frequencies"])
     if "words" in arrays:
         members["words"] = WordModel(**arrays["words"])
     return members

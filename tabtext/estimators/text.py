@@ -21,14 +21,14 @@ class TextClassifier(ClassificationTask[Documents], TextEstimator):
     """Predict one of several classes, or several yes-or-no labels, from texts.
 
     A network votes with linear models, which few labels are enough for: one of words and word
-    sequences and, with a language model, one of the mean of its word vectors. What they
-    count among themselves is learned from training rows that each has not seen, and what the
-    network adds from the validation rows; without any, it has half a vote.
+    sequences, one of how often each word comes and, with a language model, one of the mean of its
+    word vectors. What they count among themselves is learned from training rows that each has not
+    seen, and what the network adds from the validation rows; without any, it has half a vote.
 
     Parameters
     ----------
     ngrams : int
-        Longest word sequence of the linear model, 1 to 3; 0 for the network alone.
+        Longest word sequence of the linear models, 1 to 3; 0 for the network alone.
     **parameters
         Those of ``text_base.TextEstimator``, ``tasks.ClassificationTask``,
         ``text_parameters.TextParameters`` and ``training_parameters.TrainingParameters``, all in

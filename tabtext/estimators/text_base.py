@@ -112,7 +112,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         One network for each direction; together they are the mean of their probabilities.
     histories_ : dict of str to History
         Losses and metrics of every epoch, for each direction.
-    linear_ : dict of str to NgramModel or WordModel
+    linear_ : dict of str to linear models
         The linear models that vote with the network; empty for quantities.
     mixing_ : dict of str to float
         How much the raw outputs of the network and of each linear model count in their sum.

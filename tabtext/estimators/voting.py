@@ -31,7 +31,7 @@ class Voters:
     ----------
     networks : mapping of str to TextClassifierNetwork
         By the direction in which they read; together they have one vote.
-    linear : mapping of str to NgramModel or WordModel
+    linear : mapping of str to linear models
         By name.
     mixing : mapping of str to float
         What the raw outputs of ``"network"`` and of each linear model are multiplied by.

@@ -6,24 +6,22 @@ how differently the classes use it, and logistic regression on the mean of the w
 are sums over the tokens of a text, so that they explain themselves.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from sklearn.linear_model import LogisticRegression
 
 from tabtext.errors import ParameterError
 from tabtext.text.documents import Documents
+from tabtext.text.logistic import fit_logistic, fit_outputs
 
 __all__ = ["NgramModel", "WordModel"]
 
 Floats = npt.NDArray[np.float32]
 
 _LARGEST = 2**63 - 1
-_MOST_ITERATIONS = 300
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,10 +117,10 @@ class NgramModel:
         def fit_one(holds: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
             ratio = _log_ratio(present, holds, weight)
             weighted = present @ sparse.diags(ratio)
-            coefficients, intercept = _fitted(weighted, holds, weight, inverse_penalty)
+            coefficients, intercept = fit_logistic(weighted, holds, weight, inverse_penalty)
             return coefficients * ratio, intercept
 
-        weights, bias = _fit_outputs(targets, exclusive, fit_one)
+        weights, bias = fit_outputs(targets, exclusive, fit_one)
         return cls(longest, vocabulary_size, ngrams, weights, bias)
 
     def __call__(self, documents: Documents) -> Floats:
@@ -211,11 +209,11 @@ class WordModel:
         features = (means - centre) / scale
 
         def fit_one(holds: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
-            of_features, intercept = _fitted(features, holds, weight, inverse_penalty)
+            of_features, intercept = fit_logistic(features, holds, weight, inverse_penalty)
             of_means = of_features / scale
             return of_means, intercept - float(centre @ of_means)
 
-        coefficients, bias = _fit_outputs(targets, exclusive, fit_one)
+        coefficients, bias = fit_outputs(targets, exclusive, fit_one)
         return cls(np.asarray(vectors @ coefficients, np.float32), bias)
 
     def __call__(self, documents: Documents) -> Floats:
@@ -275,25 +273,6 @@ def _mean_rows(documents: Documents, vocabulary_size: int) -> sparse.csr_matrix:
     )
 
 
-def _fit_outputs(
-    targets: npt.NDArray[np.floating[Any]],
-    exclusive: bool,
-    fit_one: Callable[[npt.NDArray[np.bool_]], tuple[Floats, float]],
-) -> tuple[Floats, Floats]:
-    """Coefficients ``(features, n_outputs)`` and intercepts of every output.
-
-    Of two that exclude each other only the second is fitted: half of what was found speaks for it,
-    half against the first.
-    """
-    holds = targets > 0.5
-    if exclusive and holds.shape[1] == 2:
-        found, intercept = fit_one(holds[:, 1])
-        sides = np.array([-0.5, 0.5], np.float32)
-        return found[:, None] * sides, intercept * sides
-    fits = [fit_one(column) for column in holds.T]
-    return np.stack([f[0] for f in fits], axis=1), np.array([f[1] for f in fits], np.float32)
-
-
 def _log_ratio(
     present: sparse.csr_matrix,
     holds: npt.NDArray[np.bool_],
@@ -304,21 +283,3 @@ def _log_ratio(
     counts = [np.asarray((weight * side) @ present).ravel() + 1 for side in (holds, ~holds)]
     yes, no = (np.log(count / count.sum()) for count in counts)
     return np.asarray(yes - no, np.float32)
-
-
-def _fitted(
-    features: Any,
-    holds: npt.NDArray[np.bool_],
-    weight: npt.NDArray[np.floating[Any]] | None,
-    inverse_penalty: float,
-) -> tuple[Floats, float]:
-    """Coefficients and intercept; where all or none hold, the intercept alone tells that."""
-    if weight is not None and not weight.any():
-        return np.zeros(features.shape[1], np.float32), 0.0
-    share = float(np.average(holds, weights=weight))
-    if not features.shape[1] or not 0 < share < 1:
-        bounded = min(max(share, 1 / (len(holds) + 2)), 1 - 1 / (len(holds) + 2))
-        return np.zeros(features.shape[1], np.float32), float(np.log(bounded / (1 - bounded)))
-    model = LogisticRegression(C=inverse_penalty, max_iter=_MOST_ITERATIONS)
-    model.fit(features, holds, sample_weight=weight)
-    return np.asarray(model.coef_[0], np.float32), float(model.intercept_[0])

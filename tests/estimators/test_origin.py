@@ -108,7 +108,7 @@ def test_a_fit_starts_from_it_and_its_copy_says_so(tmp_path: Path) -> None:
 
     assert loaded.language_model == AUTO
     assert loaded.card_["recipe"]["language_model"]["train"] > 10_000
-    assert list(model.linear_) == ["ngrams", "words"]
+    assert list(model.linear_) == ["ngrams", "frequencies", "words"]
 
 
 # --- word vectors that turn to the training texts ----------------------------------------------

@@ -128,8 +128,9 @@ def test_linear_models_vote_and_are_saved(
     model.fit(movies["text"], movies["label"]).save(tmp_path / "votes")
     loaded = tabtext.load(tmp_path / "votes")
 
-    assert list(model.linear_) == ["ngrams", "words"]
-    assert list(loaded.mixing_) == list(model.mixing_) == ["network", "ngrams", "words"]
+    linear = ["ngrams", "frequencies", "words"]
+    assert list(loaded.linear_) == list(model.linear_) == linear
+    assert list(loaded.mixing_) == list(model.mixing_) == ["network", *linear]
     documents = model.preprocessor_.transform(movies["text"])
     raws = model._voters().raws(documents, model.target_)
     total = sum(w * raw.double() for w, raw in zip(model.mixing_.values(), raws, strict=True))
@@ -146,18 +147,18 @@ def test_a_network_without_a_vote_is_not_asked(
 ) -> None:
     model = TextClassifier(epochs=1, **TINY).fit(movies["text"], movies["label"])
     documents = model.preprocessor_.transform(movies["text"])
-    _, ngrams = model._voters().raws(documents, model.target_)
+    _, ngrams, frequencies = model._voters().raws(documents, model.target_)
 
     def asked(*_: object) -> None:
         raise AssertionError("the network was asked")
 
     monkeypatch.setattr(voting, "predict_documents", asked)
-    model.mixing_ = {"network": 0.1, "ngrams": 0.5}
+    model.mixing_ = {"network": 0.1, "ngrams": 0.5, "frequencies": 0.25}
     with pytest.raises(AssertionError, match="was asked"):
         model.predict_proba(movies["text"])
-    model.mixing_ = {"network": 0.0, "ngrams": 0.5}
+    model.mixing_ |= {"network": 0.0}
 
-    expected = (0.5 * ngrams.double()).softmax(dim=1).numpy()
+    expected = (0.5 * ngrams.double() + 0.25 * frequencies.double()).softmax(dim=1).numpy()
     np.testing.assert_allclose(model.predict_proba(movies["text"]), expected, atol=1e-12)
 
 
@@ -177,9 +178,10 @@ def test_without_validation_rows_the_network_has_half_a_vote(movies: pd.DataFram
     model = TextClassifier(epochs=1, validation_fraction=0, **TINY)
     model.fit(movies["text"], movies["label"])
 
-    assert list(model.mixing_) == ["network", "ngrams"]
-    assert model.mixing_["network"] == 0.5
-    assert model.mixing_["ngrams"] > 0.5  # surer of itself than it has to be, on these sentences
+    network, *linear = model.mixing_.values()
+    assert list(model.mixing_) == ["network", "ngrams", "frequencies"]
+    assert network == 0.5
+    assert sum(linear) > 0.5  # surer of themselves than they have to be, on these sentences
 
 
 def test_the_network_may_be_alone(movies: pd.DataFrame) -> None:
