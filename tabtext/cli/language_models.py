@@ -183,7 +183,7 @@ def fine_tune(
 ) -> None:
     """Go on from the language model MODEL with the texts of DATA, and save it as a new one.
 
-    Words that both know keep their vectors. What is not given is as it was for MODEL.
+    Words that both know keep what was learned of them. What is not given is as it was for MODEL.
     """
     from tabtext.artifacts import require_destination
     from tabtext.estimators.language_model import LanguageModel

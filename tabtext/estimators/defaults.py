@@ -40,6 +40,7 @@ __all__ = [
     "choose_batch_size",
     "choose_documents",
     "choose_epochs",
+    "choose_fine_tuning_epochs",
     "choose_language_model_epochs",
     "choose_streams",
     "choose_text_epochs",
@@ -95,6 +96,17 @@ def choose_language_model_epochs(n_tokens: int) -> int:
     [12, 8, 4, 1]
     """
     return min(max(round(8 * sqrt(1_000_000 / max(n_tokens, 1))), 1), 12)
+
+
+def choose_fine_tuning_epochs(n_tokens: int) -> int:
+    """Return half of the epochs that a language model from scratch gets, and 4 at most.
+
+    Examples
+    --------
+    >>> [choose_fine_tuning_epochs(n) for n in (100_000, 4_000_000, 16_000_000)]
+    [4, 2, 1]
+    """
+    return min(max(choose_language_model_epochs(n_tokens) // 2, 1), 4)
 
 
 def choose_documents(n_texts: int) -> int:

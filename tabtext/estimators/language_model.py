@@ -63,6 +63,11 @@ class LanguageModel(LanguageModelUse, LanguageModelSteps):
     2
     """
 
+    @property
+    def was_fine_tuned(self) -> bool:
+        """Whether this model went on from another one, so that its texts are those of a task."""
+        return "of_fine_tuning" in self.card_["tokens"]
+
     def save(self, directory: str | Path, *, packed: bool = False) -> None:
         """Write the fitted model as an artifact directory: JSON, Arrow and safetensors, no pickle.
 
@@ -193,9 +198,10 @@ class LanguageModel(LanguageModelUse, LanguageModelSteps):
     ) -> "LanguageModel":
         """Return a model that goes on from this one on other texts; this one stays as it is.
 
-        The vocabulary is that of the new texts or corpus: words that both know keep what was
-        learned of them, and move towards how the new texts use them; new ones start from that
-        alone. The softmax and the embedding learn alone for the first epoch, then everything,
+        The vocabulary is that of the new texts and, as far as there is room, what this model knows
+        beyond; of a corpus on disk it is the corpus's. Known words keep what was learned of them,
+        and turn to how the new texts use them; new ones start from that alone. Of several epochs
+        the softmax and the embedding have the first for themselves; then everything learns,
         earlier layers more slowly.
 
         Parameters
@@ -205,7 +211,8 @@ class LanguageModel(LanguageModelUse, LanguageModelSteps):
             ``prepare_corpus(..., preprocessor=TextPreprocessor(tokenizer=
             model.preprocessor_.tokenizer_))``.
         epochs, learning_rate, max_time, verbose
-            Parameters of the new model; default: those of this one.
+            Parameters of the new model; default: those of this one. ``epochs="auto"`` is half of
+            what a model from scratch would get, and 4 at most.
         validation, callbacks, checkpoints, resume
             As for ``fit``.
 
@@ -237,5 +244,6 @@ class LanguageModel(LanguageModelUse, LanguageModelSteps):
             tokenizer=self.preprocessor_.tokenizer_,
             max_size=self.max_vocabulary,
             min_freq=self.min_frequency,
+            spare=self.preprocessor_.vocabulary_.tokens,
         )
         return tuned._learn(X, validation, preprocessor, self, callbacks, place, go_on)

@@ -19,7 +19,11 @@ from tabtext.estimators.corpora import (
     require_same_settings,
     require_same_tokenizer,
 )
-from tabtext.estimators.defaults import choose_language_model_epochs, choose_streams
+from tabtext.estimators.defaults import (
+    choose_fine_tuning_epochs,
+    choose_language_model_epochs,
+    choose_streams,
+)
 from tabtext.estimators.fine_tuning import (
     require_directions,
     require_same_network,
@@ -131,7 +135,7 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         for direction in self.directions():
             network, transfer = self._start(direction, preprocessor, origin, vectors)
             if transfer is not None and not networks:  # both directions know the same words
-                warn_of_few_shared(transfer, preprocessor.vocabulary_.tokens)
+                warn_of_few_shared(transfer, preprocessor.vocabulary_)
             run = LanguageModelRun(
                 options=options,
                 n_streams=n_streams,
@@ -278,7 +282,8 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
 
     def _fine_tuning_phases(self, n_tokens: int) -> tuple[Phase, ...]:
         """The softmax and the embedding alone for an epoch, then everything."""
-        epochs = self._auto_epochs(n_tokens) if self.epochs == "auto" else int(self.epochs)
+        auto = self.epochs == "auto"
+        epochs = choose_fine_tuning_epochs(n_tokens) if auto else int(self.epochs)
         if epochs < 2:
             return (Phase(epochs=1, freeze_to=0, group_ratio=_FINE_TUNING_RATIO),)
         return (

@@ -77,10 +77,11 @@ def starting_point(given: Any, parameters: TextParameters) -> LanguageModel | No
 
 
 def _automatic(parameters: TextParameters) -> LanguageModel | None:
-    if _SHIPPED not in pretrained_names():
+    known = parameters.direction in list(DIRECTIONS)  # what is none is told elsewhere
+    if not known or _SHIPPED not in pretrained_names():
         return None
     origin = LanguageModel.from_pretrained(_SHIPPED)
-    directions = DIRECTIONS.get(parameters.direction, ())
+    directions = DIRECTIONS[parameters.direction]
     fits = set(directions) <= set(origin.networks_) and not list(
         contradictions(parameters, _settings_of(origin))
     )
@@ -139,7 +140,7 @@ def adapt_to(
         vectors,
         np.arange(size) < len(origin.preprocessor_.vocabulary_),
         np.bincount(documents.ids, minlength=size),
-        half_way=_HALF_WAY_AGAIN if "of_fine_tuning" in origin.card_["tokens"] else HALF_WAY,
+        half_way=_HALF_WAY_AGAIN if origin.was_fine_tuned else HALF_WAY,
     )
 
 

@@ -10,6 +10,7 @@ A name, ``"english-small"``, is the newest version of that name; ``"english-smal
 
 import hashlib
 import json
+import os
 import re
 from pathlib import Path
 
@@ -65,17 +66,18 @@ def model_directory(name_or_path: str | Path) -> Path:
         ]
         if found:
             return max(found)[1]
-    if Path(name_or_path).exists():
+    # os.path.exists says no to a text that is too long for a path; Path.exists raises.
+    if os.path.exists(name_or_path):
         return Path(name_or_path)
-    names = pretrained_names()
+    names, given = pretrained_names(), repr(str(name_or_path))[:200]
     remedy = "Give the directory that save() wrote"
     if not names:
         raise ParameterError(
-            f"no saved model at {name_or_path}, and no model ships with this installation of "
-            f"tabtext. {remedy}"
+            f"no saved model at {given}, and no model ships with this installation of tabtext. "
+            f"{remedy}"
         )
     raise ParameterError(
-        f"no saved model at {name_or_path}, and no model of that name ships with tabtext. "
+        f"no saved model at {given}, and no model of that name ships with tabtext. "
         f"{remedy}, or a name: {', '.join(names)}{did_you_mean(str(name_or_path), names)}"
     )
 

@@ -94,10 +94,16 @@ def fill(
         estimator.feature_names_in_ = np.asarray(config["feature_names"], dtype=object)
         estimator.linear_ = from_tensors(
             _of_part(weights, _LINEAR),
-            longest=getattr(estimator, "ngrams", 0),
             vocabulary_size=len(preprocessor.vocabulary_),
+            n_outputs=estimator.target_.n_outputs,
         )
         estimator.mixing_ = dict(config["mixing"])
+        if list(estimator.mixing_) != ["network", *estimator.linear_]:
+            raise ArtifactError(
+                f"{', '.join(estimator.mixing_)} are said to vote, however: the weights are those "
+                f"of {', '.join(['network', *estimator.linear_])}; save the classifier again or "
+                "restore a copy"
+            )
         estimator.n_features_in_ = len(estimator.feature_names_in_)
         estimator.pruning_ = None
     estimator.card_ = dict(config["card"])

@@ -33,8 +33,9 @@ def adapted_vectors(
     """Return vectors for the words of new texts, in the space of a network's own vectors.
 
     Words that the network knows turn from its vector to that of the new texts, the further the more
-    often they occur there, and keep its length, which tells the softmax how frequent they are. New
-    words have the latter vector, as long as those of known rare words.
+    often they occur there. What is blended with its vector has that vector's length, which tells
+    the softmax how frequent the word is; where the two point apart, the blend is shorter, which
+    says that neither is sure. New words have vectors as long as those of known rare words.
 
     Parameters
     ----------

@@ -153,7 +153,13 @@ class NgramModel:
 
     def tensors(self) -> dict[str, npt.NDArray[Any]]:
         """Return what has to be saved."""
-        return {"ngrams": self.ngrams, "weights": self.weights, "bias": self.bias}
+        longest = np.array([self.longest], np.int64)
+        return {
+            "longest": longest,
+            "ngrams": self.ngrams,
+            "weights": self.weights,
+            "bias": self.bias,
+        }
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 import tabtext
 from tabtext.datasets import load_snippets
 from tabtext.errors import (
+    ArtifactError,
     ColumnTypeError,
     DataError,
     ParameterError,
@@ -140,6 +141,43 @@ def test_linear_models_vote_and_are_saved(
     np.testing.assert_array_equal(
         loaded.predict_proba(movies["text"]), model.predict_proba(movies["text"])
     )
+
+
+def test_the_parameters_of_the_next_fit_change_no_saved_model(
+    movies: pd.DataFrame, tmp_path: Path
+) -> None:
+    model = TextClassifier(epochs=1, **TINY).fit(movies["text"], movies["label"])
+    expected = model.predict_proba(movies["text"])
+
+    model.set_params(ngrams=0).save(tmp_path / "model")
+
+    loaded = tabtext.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_proba(movies["text"]), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("linear/frequencies/", "are said to vote, however"),
+        ("linear/ngrams/longest", "incomplete"),
+        ("linear/ngrams/weights", "ngrams' have the shape"),
+        ("linear/frequencies/rarity", "frequencies' have the shape"),
+    ],
+)
+def test_damaged_linear_models_are_told(
+    movies: pd.DataFrame, tmp_path: Path, name: str, says: str
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    model = TextClassifier(epochs=1, **TINY).fit(movies["text"], movies["label"])
+    model.save(tmp_path / "model")
+    path = tmp_path / "model" / "weights.safetensors"
+    kept = {key: tensor for key, tensor in load_file(path).items() if not key.startswith(name)}
+    cut = {} if len(kept) < len(load_file(path)) - 1 else {name: load_file(path)[name][:-1]}
+    save_file({**kept, **(cut if "shape" in says else {})}, path)
+
+    with pytest.raises(ArtifactError, match=says):
+        tabtext.load(tmp_path / "model")
 
 
 def test_a_network_without_a_vote_is_not_asked(

@@ -45,7 +45,7 @@ def test_a_new_word_gets_the_direction_that_the_texts_say() -> None:
     np.testing.assert_allclose(cosines[50:], 1, atol=1e-3)
 
 
-def test_every_known_word_keeps_its_length_and_new_ones_have_that_of_rare_ones() -> None:
+def test_frequent_words_keep_their_length_and_new_ones_have_that_of_rare_ones() -> None:
     own = own_vectors() * np.linspace(0.2, 5, N_WORDS, dtype=np.float32)[:, None]
     shared = np.arange(N_WORDS) < 50
     counts = np.arange(N_WORDS)[::-1] * 1_000_000 + 100_000  # the longer, the rarer
@@ -67,6 +67,18 @@ def test_a_word_moves_the_further_the_more_often_it_occurs() -> None:
 
     moved = lengths(adapted - own)[:3] / lengths(own)[:3]
     assert moved[0] < moved[1] < moved[2]
+
+
+def test_a_blend_is_shorter_where_the_texts_say_otherwise_and_never_longer() -> None:
+    own = own_vectors()
+    counts = np.full(N_WORDS, 10)
+
+    agreed = adapted_vectors(turned(own), own, np.full(N_WORDS, True), counts)
+    apart = adapted_vectors(turned(own_vectors(7)), own, np.full(N_WORDS, True), counts)
+
+    np.testing.assert_allclose(lengths(agreed), lengths(own), rtol=1e-3)
+    assert (lengths(apart) <= lengths(own) * 1.001).all()
+    assert lengths(apart).mean() < 0.9 * lengths(own).mean()
 
 
 def test_words_that_do_not_occur_stay() -> None:
