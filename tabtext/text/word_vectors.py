@@ -130,8 +130,8 @@ def word_vectors(
     """
     if width < len(reaches) or not reaches:
         raise ParameterError(f"{width=} must be at least the number of reaches, {len(reaches)}")
-    documents, present = _numbered(_sample(DocumentView.of(documents)), vocabulary_size)
-    counting = _Counting(documents, int(present.sum()), progress, n_matrices=len(reaches))
+    view = _sample(DocumentView.of(documents))
+    counting = _Counting(view, vocabulary_size, progress, n_matrices=len(reaches))
     vectors = np.zeros((vocabulary_size, width), np.float32)
     for reach, columns in zip(reaches, np.array_split(np.arange(width), len(reaches)), strict=True):
         information = counting.positive_information(reach.weights())
@@ -139,33 +139,17 @@ def word_vectors(
         part[np.diff(information.indptr) == 0] = 0  # and not what rounding left
         # Words that do not occur count as well, so that the scale is that of a whole network.
         part *= np.sqrt(vocabulary_size * len(columns)) / max(np.linalg.norm(part), _SMALLEST)
-        vectors[np.ix_(present, columns)] = part
+        vectors[np.ix_(counting.present, columns)] = part
     return vectors
 
 
-def _sample(view: DocumentView) -> Documents:
+def _sample(view: DocumentView) -> DocumentView:
     """Documents at even distances, so many that their tokens are not too many."""
     step = -(-view.n_tokens // _MOST_TOKENS)
-    if view.rows is None and step < 2:
-        return view.documents
+    if step < 2:
+        return view
     rows = np.arange(len(view)) if view.rows is None else np.asarray(view.rows)
-    return view.documents.take(rows[:: max(step, 1)])
-
-
-def _numbered(documents: Documents, size: int) -> tuple[Documents, npt.NDArray[np.bool_]]:
-    """The documents with ids for those words alone that occur, and which do.
-
-    Few texts use few words of a large vocabulary, and the work grows with the square of its size.
-    """
-    from tabtext.text.kernels.documents import count_codes
-
-    counts = np.zeros(size, np.int64)
-    count_codes(documents.ids, counts)
-    present = counts > 0
-    if present.all():
-        return documents, present
-    numbers = (np.cumsum(present) - 1).astype(np.int32)
-    return Documents(numbers[documents.ids], documents.offsets), present
+    return DocumentView(view.documents, rows[::step])
 
 
 def _factorised(information: sparse.csr_matrix, width: int, seed: int) -> Vectors:
@@ -195,32 +179,35 @@ def _information(
 
 
 class _Counting:
-    """Counts neighbours, a block of words after the other, each in a dense matrix."""
+    """Counts neighbours, a block of words after the other, each in a dense matrix.
+
+    Words without any are left out: few texts use few words of a large vocabulary, and the work
+    grows with the square of its size.
+    """
 
     def __init__(
         self,
-        documents: Documents,
+        view: DocumentView,
         vocabulary_size: int,
         progress: Progress | None,
         *,
         n_matrices: int,
     ) -> None:
-        self.ids, self.lengths = documents.ids, documents.lengths
-        self.begins = documents.offsets[:-1]
-        self.size = vocabulary_size
+        self.ids, self.begins, self.lengths = view.ids, view.begins, view.lengths
+        self.present = self._totals(np.ones(1, np.float32), vocabulary_size) > 0
+        self.numbers = np.where(self.present, np.cumsum(self.present) - 1, -1).astype(np.int32)
+        self.size = int(self.present.sum())
         self.progress = progress
         self.n_threads = os.cpu_count() or 1
-        self.block = max(_BLOCK_BYTES // (4 * max(vocabulary_size, 1) * self.n_threads), 1)
-        self.n_blocks = n_matrices * -(-vocabulary_size // self.block)
+        self.block = max(_BLOCK_BYTES // (4 * max(self.size, 1) * self.n_threads), 1)
+        self.n_blocks = n_matrices * -(-self.size // self.block)
         self.done = 0
 
     def positive_information(self, weights: Vectors) -> sparse.csr_matrix:
         """Positive pointwise mutual information of words (rows) and neighbours (columns)."""
-        totals = self._totals(weights)
-        # Of words that never have a neighbour nothing is counted, whatever stands here.
-        log_words = np.log(np.maximum(totals, 1e-9))
-        contexts = np.maximum(totals, 1e-9) ** _SMOOTHING
-        log_contexts = np.log(contexts / contexts.sum())
+        totals = self._totals(weights, len(self.present))[self.present]
+        contexts = totals**_SMOOTHING
+        log_words, log_contexts = np.log(totals), np.log(contexts / contexts.sum())
         blocks = [sparse.csr_matrix((0, self.size), dtype=np.float32)]
         with ThreadPoolExecutor(self.n_threads) as pool:
             for first in range(0, self.size, self.block):
@@ -237,7 +224,8 @@ class _Counting:
 
         def count(rows: npt.NDArray[np.intp]) -> Vectors:
             out = np.zeros((n_words, self.size), np.float32)
-            count_neighbours(self.ids, self.begins[rows], self.lengths[rows], weights, first, out)
+            begins, lengths = self.begins[rows], self.lengths[rows]
+            count_neighbours(self.ids, begins, lengths, self.numbers, weights, first, out)
             return out
 
         shares = np.array_split(np.arange(len(self.begins)), self.n_threads)
@@ -246,11 +234,12 @@ class _Counting:
             total += other
         return total
 
-    def _totals(self, weights: Vectors) -> npt.NDArray[np.float64]:
+    def _totals(self, weights: Vectors, vocabulary_size: int) -> npt.NDArray[np.float64]:
+        """What the neighbours of every word of the vocabulary count together."""
         from tabtext.text.kernels.neighbours import sum_neighbours
 
         sums = np.concatenate([[0.0], np.cumsum(weights, dtype=np.float64)])
-        totals = np.zeros(self.size)
+        totals = np.zeros(vocabulary_size)
         sum_neighbours(self.ids, self.begins, self.lengths, sums, totals)
         return totals
 

@@ -20,17 +20,20 @@ def count_neighbours(
     ids: Integers,
     begins: Integers,
     lengths: Integers,
+    numbers: Integers,
     weights: Floats,
     first: int,
     out: Floats,
 ) -> None:
-    """Add to ``out[i, j]`` how often word ``j`` stands near word ``first + i``.
+    """Add to ``out[i, j]`` how often word number ``j`` stands near word number ``first + i``.
 
-    Two words that are ``distance`` apart count ``weights[distance - 1]``, and nothing if there is
-    no such weight. In plain Python::
+    A word's number is ``numbers[id]``; only one that is never near another may have none, -1. Two
+    words that are ``distance`` apart count ``weights[distance - 1]``, and nothing if there is no
+    such weight. In plain Python::
 
         for b, n in zip(begins, lengths):
-            for (i, word), (j, other) in permutations(enumerate(ids[b : b + n]), 2):
+            words = numbers[ids[b : b + n]]
+            for (i, word), (j, other) in permutations(enumerate(words), 2):
                 if abs(i - j) <= len(weights) and first <= word < first + len(out):
                     out[word - first, other] += weights[abs(i - j) - 1]
     """
@@ -40,13 +43,13 @@ def count_neighbours(
         begin = begins[row]
         end = begin + lengths[row]
         for place in range(begin, end):
-            word = ids[place] - first
+            word = numbers[ids[place]] - first
             if word < 0 or word >= n_words:
                 continue
             for distance in range(1, min(reach, place - begin) + 1):
-                out[word, ids[place - distance]] += weights[distance - 1]
+                out[word, numbers[ids[place - distance]]] += weights[distance - 1]
             for distance in range(1, min(reach, end - 1 - place) + 1):
-                out[word, ids[place + distance]] += weights[distance - 1]
+                out[word, numbers[ids[place + distance]]] += weights[distance - 1]
 
 
 @njit(nogil=True, cache=True)

@@ -23,16 +23,25 @@ def reference(held: list[list[int]], weights: list[float]) -> np.ndarray:
     return counts
 
 
-@given(held=documents, reach=st.integers(1, 11), first=st.integers(0, SIZE - 1))
-def test_counts_are_those_of_plain_python(held: list[list[int]], reach: int, first: int) -> None:
+@given(
+    held=documents,
+    reach=st.integers(1, 11),
+    first=st.integers(0, SIZE - 1),
+    numbers=st.permutations(range(SIZE)),
+)
+def test_counts_are_those_of_plain_python(
+    held: list[list[int]], reach: int, first: int, numbers: list[int]
+) -> None:
     # Powers of two, so that sums are exact in whatever order.
     weights = 0.5 ** np.arange(reach)
     view = Documents.of(held)
     counts = np.zeros((SIZE - first, SIZE))
 
-    count_neighbours(view.ids, view.offsets[:-1], view.lengths, weights, first, counts)
+    table = np.array(numbers, np.int32)
+    count_neighbours(view.ids, view.offsets[:-1], view.lengths, table, weights, first, counts)
 
-    np.testing.assert_array_equal(counts, reference(held, weights.tolist())[first:])
+    numbered = [[numbers[word] for word in document] for document in held]
+    np.testing.assert_array_equal(counts, reference(numbered, weights.tolist())[first:])
 
 
 @given(held=documents, reach=st.integers(1, 11))
