@@ -69,7 +69,7 @@ def model_directory(name_or_path: str | Path) -> Path:
     # os.path.exists says no to a text that is too long for a path; Path.exists raises.
     if os.path.exists(name_or_path):
         return Path(name_or_path)
-    names, given = pretrained_names(), repr(str(name_or_path))[:200]
+    names, given = pretrained_names(), str(name_or_path)[:200] or "''"
     remedy = "Give the directory that save() wrote"
     if not names:
         raise ParameterError(
