@@ -198,10 +198,10 @@ class LanguageModel(LanguageModelUse, LanguageModelSteps):
     ) -> "LanguageModel":
         """Return a model that goes on from this one on other texts; this one stays as it is.
 
-        The vocabulary is that of the new texts and, as far as there is room, what this model knows
-        beyond; of a corpus on disk it is the corpus's. Known words keep what was learned of them,
-        and turn to how the new texts use them; new ones start from that alone. Of several epochs
-        the softmax and the embedding have the first for themselves; then everything learns,
+        The vocabulary is that of the new texts or corpus: words that both know keep what was
+        learned of them, and turn to how the new texts use them; new ones start from that alone;
+        words that the new texts lack are forgotten, so a few hundred texts are too few. Of several
+        epochs the softmax and the embedding have the first for themselves; then everything learns,
         earlier layers more slowly.
 
         Parameters
@@ -244,6 +244,5 @@ class LanguageModel(LanguageModelUse, LanguageModelSteps):
             tokenizer=self.preprocessor_.tokenizer_,
             max_size=self.max_vocabulary,
             min_freq=self.min_frequency,
-            spare=self.preprocessor_.vocabulary_.tokens,
         )
         return tuned._learn(X, validation, preprocessor, self, callbacks, place, go_on)

@@ -68,8 +68,6 @@ class TextPreprocessor(BaseEstimator):
     extend : bool
         Whether ``fit`` adds to that vocabulary the words of the training texts that it lacks and
         that are not rarer than ``min_freq``; what it has keeps its ids.
-    spare : sequence of str
-        Words that are known, too, as far as those of the training texts leave room.
 
     Attributes
     ----------
@@ -100,7 +98,6 @@ class TextPreprocessor(BaseEstimator):
     columns: Sequence[str] | None = None
     vocabulary: Vocabulary | None = None
     extend: bool = False
-    spare: Sequence[str] = ()
 
     # -- fit ---------------------------------------------------------------------------------
 
@@ -319,11 +316,7 @@ class TextPreprocessor(BaseEstimator):
         if pieces:
             return Vocabulary.from_tokens({*pieces, *numbers}, counts)
         vocabulary = Vocabulary.from_counts(
-            counts,
-            max_size=self.max_size,
-            min_freq=self.min_freq,
-            required=numbers,
-            spare=self.spare,
+            counts, max_size=self.max_size, min_freq=self.min_freq, required=numbers
         )
         check_coverage(vocabulary, min_freq=self.min_freq, marks=numbers)
         return vocabulary

@@ -142,7 +142,6 @@ class Vocabulary:
         max_size: int = 60_000,
         min_freq: int = 3,
         required: Sequence[str] = (),
-        spare: Sequence[str] = (),
     ) -> "Vocabulary":
         """Take the most frequent tokens.
 
@@ -157,8 +156,6 @@ class Vocabulary:
             Tokens that are rarer are left out; of a word seen once or twice no vector is learned.
         required : sequence of str
             Tokens that are in however rare they are.
-        spare : sequence of str
-            Tokens that are in as far as the frequent ones leave room, the first ones first.
 
         Returns
         -------
@@ -191,8 +188,6 @@ class Vocabulary:
         apart = always.union(SPECIAL_TOKENS)
         frequent = (t for t, count in counts.items() if count >= min_freq and t not in apart)
         ranked = sorted(frequent, key=lambda token: (-counts[token], token))
-        chosen = apart.union(ranked)
-        ranked += [token for token in dict.fromkeys(spare) if token not in chosen]
         return cls.from_tokens(always.union(ranked[:room]), counts)
 
     @classmethod

@@ -472,25 +472,6 @@ def test_the_card_of_fine_tuning_counts_shared_words(model: LanguageModel) -> No
     assert "of_fine_tuning" not in model.card_["tokens"]
 
 
-def test_fine_tuning_on_few_texts_forgets_no_words(model: LanguageModel) -> None:
-    known = model.preprocessor_.vocabulary_.tokens
-    few = ["A qwzx film .", "A qwzx plot .", "The qwzx ."] * 5
-
-    tuned = model.fine_tune(few, epochs=1)
-
-    vocabulary = tuned.preprocessor_.vocabulary_
-    assert set(vocabulary.tokens) == {*known, "qwzx"}
-    assert vocabulary.tokens.index("qwzx") < vocabulary.tokens.index("that")  # by frequency
-    assert tuned.evaluate(["That is all."])["unknown"] == 0
-
-
-def test_there_is_room_for_so_many_words_alone(model: LanguageModel, texts: list[str]) -> None:
-    limit = len(model.preprocessor_.vocabulary_) - 50
-    tuned = copy.copy(model).set_params(max_vocabulary=limit).fine_tune(texts[:100], epochs=1)
-
-    assert len(tuned.preprocessor_.vocabulary_) == limit
-
-
 def test_texts_of_other_words_are_said(model: LanguageModel) -> None:
     foreign = ["grüße aus übersee", "schöne müde vögel", "fröhliche hörer", "süße äpfel"] * 10
 

@@ -260,16 +260,3 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"vocabulary\.json is missing"):
         Vocabulary.load(tmp_path / "vocabulary.json")
-
-
-def test_spare_tokens_fill_what_room_is_left() -> None:
-    counts = TokenCounts({"film": 5, "good": 4, "rare": 1})
-    spare = ["xxbos", "good", "house", "rare", "tree", "house"]
-
-    def words(max_size: int) -> tuple[str, ...]:
-        vocabulary = Vocabulary.from_counts(counts, max_size=max_size, min_freq=2, spare=spare)
-        return vocabulary.tokens[len(SPECIAL_TOKENS) :]
-
-    assert words(60) == ("film", "good", "rare", "house", "tree")  # by what they count here
-    assert words(len(SPECIAL_TOKENS) + 3) == ("film", "good", "house")  # the first spare one
-    assert words(len(SPECIAL_TOKENS) + 1) == ("film",)
