@@ -80,8 +80,7 @@ def _fitting(preprocessor: TextPreprocessor, vectors: np.ndarray) -> LinearFitti
 
 
 def _votes(raws: Sequence[Tensor], labels: np.ndarray) -> list[float]:
-    start = [1 / len(raws)] * len(raws)
-    return mixing_weights(raws, torch.from_numpy(labels), cross_entropy, start=start)
+    return mixing_weights(raws, torch.from_numpy(labels), cross_entropy)
 
 
 def _accuracy(raw: Tensor, truth: Tensor) -> float:

@@ -5,7 +5,7 @@ contradiction that shows after hours of work, or never, is worth nothing.
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from tabtext.errors import ParameterError, TabTextWarning
@@ -15,7 +15,6 @@ from tabtext.text.language_model import LanguageModelNetwork
 from tabtext.text.preprocessing import TextPreprocessor
 from tabtext.text.special_tokens import SPECIAL_TOKENS
 from tabtext.text.transfer import VocabularyTransfer
-from tabtext.text.vocabulary import Vocabulary
 
 __all__ = [
     "require_directions",
@@ -90,11 +89,10 @@ def shared_tokens(transfer: VocabularyTransfer) -> dict[str, int]:
     }
 
 
-def warn_of_few_shared(transfer: VocabularyTransfer, vocabulary: Vocabulary) -> None:
+def warn_of_few_shared(transfer: VocabularyTransfer, new_tokens: Collection[str]) -> None:
     """Say so if hardly a word of the new texts was known."""
-    occurs = vocabulary.counts > 0
-    occurs[: len(SPECIAL_TOKENS)] = False
-    n_words, n_known = int(occurs.sum()), int((transfer.shared & occurs).sum())
+    n_words = len(new_tokens) - len(SPECIAL_TOKENS)
+    n_known = transfer.n_shared - len(SPECIAL_TOKENS)
     if n_known < _FEW_SHARED * n_words:
         warnings.warn(
             f"the language model knew only {n_known:,} of the {n_words:,} words of the new texts; "

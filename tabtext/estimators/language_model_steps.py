@@ -135,7 +135,7 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         for direction in self.directions():
             network, transfer = self._start(direction, preprocessor, origin, vectors)
             if transfer is not None and not networks:  # both directions know the same words
-                warn_of_few_shared(transfer, preprocessor.vocabulary_)
+                warn_of_few_shared(transfer, preprocessor.vocabulary_.tokens)
             run = LanguageModelRun(
                 options=options,
                 n_streams=n_streams,

@@ -82,14 +82,15 @@ class Voters:
             return row_loss(target.activate(raw), codes)
 
         def weights(
-            raws: Sequence[Tensor], known: EncodedSample[Documents], start: Sequence[float]
+            raws: Sequence[Tensor],
+            known: EncodedSample[Documents],
+            start: Sequence[float] | None = None,
         ) -> list[float]:
             relative = known.relative_weight()
             weight = None if relative is None else torch.from_numpy(relative)
             return mixing_weights(raws, torch.from_numpy(known.codes), loss, weight, start=start)
 
-        alike = [1 / len(linear)] * len(linear)
-        among = weights(fitting.out_of_fold(rows.train, seed=seed), rows.train, alike)
+        among = weights(fitting.out_of_fold(rows.train, seed=seed), rows.train)
         network, together = 0.5, 0.5
         if rows.valid is not None:
             voters = cls(networks, linear, dict.fromkeys(["network", *linear], 1.0))

@@ -81,24 +81,13 @@ def test_a_blend_is_shorter_where_the_texts_say_otherwise_and_never_longer() -> 
     assert lengths(apart).mean() < 0.9 * lengths(own).mean()
 
 
-def test_words_that_do_not_occur_stay() -> None:
-    own = own_vectors()
-    counts = OFTEN.copy()
-    counts[5:9] = 0
+@pytest.mark.parametrize("occurs", [0, 10_000])
+def test_known_words_of_which_nothing_was_counted_stay(occurs: int) -> None:
+    own, counts = own_vectors(), OFTEN.copy()
     counted = turned(own_vectors(3))
-    counted[5:9] = 0
+    counted[5:9], counts[5:9] = 0, occurs
 
     adapted = adapted_vectors(counted, own, np.full(N_WORDS, True), counts)
-
-    np.testing.assert_array_equal(adapted[5:9], own[5:9])
-
-
-def test_known_words_of_which_nothing_was_counted_stay() -> None:
-    own = own_vectors()
-    counted = turned(own_vectors(3))
-    counted[5:9] = 0
-
-    adapted = adapted_vectors(counted, own, np.full(N_WORDS, True), OFTEN)
 
     np.testing.assert_array_equal(adapted[5:9], own[5:9])
 
