@@ -50,12 +50,17 @@ def test_words_that_are_used_alike_have_like_vectors() -> None:
     encoded = preprocessor.fit_transform(texts)
     tokens = list(preprocessor.vocabulary_.tokens)
 
-    vectors = word_vectors(encoded, len(tokens), width=64)
-
-    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-    for word, others in (("months", {"weeks", "days"}), ("excellent", {"great"})):
-        nearest = np.argsort(-(unit @ unit[tokens.index(word)]))[:6]
-        assert others <= {tokens[number] for number in nearest}
+    # Whatever the random projection: of 3,000 words the exact factorisation has "good" ninth.
+    for seed in range(3):
+        vectors = word_vectors(encoded, len(tokens), width=64, seed=seed)
+        unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+        for word, others, n in (
+            ("months", {"weeks", "days"}, 6),
+            ("excellent", {"great"}, 6),
+            ("excellent", {"great", "good"}, 12),
+        ):
+            nearest = np.argsort(-(unit @ unit[tokens.index(word)]))[:n]
+            assert others <= {tokens[number] for number in nearest}, (seed, word)
 
 
 def test_each_reach_has_its_share_of_the_width() -> None:
