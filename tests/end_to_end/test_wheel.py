@@ -120,5 +120,5 @@ def test_500_labels_make_the_installed_wheel_better_than_tfidf_offline(
     runs = json.loads(printed.splitlines()[-1])
 
     ours, theirs = (mean(r[name] for r in runs) for name in ("ours", "theirs"))
-    assert ours > theirs, runs
+    assert ours > theirs + 0.01, runs
     assert median(r["seconds"] for r in runs) < 2 * MINUTES
