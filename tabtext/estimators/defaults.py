@@ -41,6 +41,7 @@ __all__ = [
     "choose_documents",
     "choose_epochs",
     "choose_fine_tuning_epochs",
+    "choose_hidden",
     "choose_language_model_epochs",
     "choose_streams",
     "choose_text_epochs",
@@ -73,6 +74,17 @@ def choose_epochs(n_rows: int) -> int:
     """
     wanted = round(38 * sqrt(8192 / max(n_rows, 1)))
     return min(max(wanted, 6), 40)
+
+
+def choose_hidden(network: str) -> tuple[int, ...]:
+    """Return the widths of the hidden layers: of each member, where the network is an ensemble.
+
+    Examples
+    --------
+    >>> choose_hidden("tabm"), choose_hidden("mlp")
+    ((256, 128), (512, 256))
+    """
+    return {"tabm": (256, 128)}.get(network, (512, 256))
 
 
 def choose_streams(n_tokens: int, bptt: int) -> int:

@@ -1,7 +1,7 @@
 """Encoded rows into a trained network: bins, model, device tensors, trainer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,12 +13,13 @@ from tabtext.errors import ParameterError, did_you_mean
 from tabtext.estimators.samples import EncodedSample
 from tabtext.tabular.bins import quantile_bin_edges, tree_bin_edges
 from tabtext.tabular.encoding import Encoded
-from tabtext.tabular.models import EntityEmbeddingMLP, NumericEmbedding
+from tabtext.tabular.members import Combine, TabM
+from tabtext.tabular.models import EntityEmbeddingMLP, NumericEmbedding, TabularEncoder
 from tabtext.tabular.preprocessing import TabularPreprocessor
 from tabtext.training.batches import Batches, TensorBatches
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
-from tabtext.training.losses import Loss
+from tabtext.training.losses import Loss, mean_over_members
 from tabtext.training.metrics import METRICS
 from tabtext.training.options import TrainingOptions
 from tabtext.training.prediction import predict
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "NETWORKS",
     "ROWS_PER_PREDICTION",
     "NetworkOptions",
+    "TabularNetwork",
     "batches_of",
     "build_model",
     "embedding_vectors",
@@ -44,10 +47,26 @@ ROWS_PER_PREDICTION = 8192
 """Large enough to fill the processor, small enough for its cache."""
 
 
+TabularNetwork = TabM | EntityEmbeddingMLP
+
+NETWORKS: dict[str, type[TabM] | type[EntityEmbeddingMLP]] = {
+    "tabm": TabM,
+    "mlp": EntityEmbeddingMLP,
+}
+
+_COMBINE: dict[str, Combine] = {
+    "classification": "classes",
+    "multilabel": "labels",
+    "regression": "values",
+}
+
+
 @dataclass(frozen=True)
 class NetworkOptions:
     """The shape of the network; see ``TabularEstimator`` for what each option means."""
 
+    network: Literal["tabm", "mlp"]
+    n_members: int
     hidden: Sequence[int]
     dropout: float
     embedding_widths: Mapping[str, int] | None
@@ -56,16 +75,28 @@ class NetworkOptions:
     numeric_embedding: NumericEmbedding
     bins: Literal["tree", "quantile"]
     n_bins: int
+    numeric_width: int
+
+    def in_use(self) -> dict[str, Any]:
+        """The options that shape this network, by name."""
+        settings = asdict(self)
+        if self.network == "mlp":
+            del settings["n_members"]
+        if self.numeric_embedding != "piecewise_linear":
+            del settings["bins"], settings["n_bins"]
+        if self.numeric_embedding == "none":
+            del settings["numeric_width"]
+        return settings
 
 
 def build_model(
     options: NetworkOptions,
     preprocessor: TabularPreprocessor,
     sample: EncodedSample[Encoded],
-    n_outputs: int,
+    target: Target,
     *,
     seed: int,
-) -> EntityEmbeddingMLP:
+) -> TabularNetwork:
     """Build the network for a preprocessor's columns; its bins come from the training sample.
 
     Raises
@@ -73,27 +104,21 @@ def build_model(
     ParameterError
         If a width is given for a column that has no embedding, or an option is out of range.
     """
-    edges = None
-    if options.numeric_embedding == "piecewise_linear":
-        edges = _bin_edges(options, sample, seed)
-    return EntityEmbeddingMLP(
-        preprocessor.cardinalities_,
-        len(preprocessor.continuous_names_),
-        n_outputs,
-        hidden=tuple(options.hidden),
-        dropout=options.dropout,
-        embedding_widths=_embedding_widths(
-            options.embedding_widths or {}, preprocessor.categorical_names_
-        ),
-        embedding_dropout=options.embedding_dropout,
-        unseen_rate=options.unseen_rate,
-        numeric_embedding=options.numeric_embedding,
-        bin_edges=edges,
+    columns = _columns(options, preprocessor, sample, seed)
+    shape: dict[str, Any] = {"hidden": tuple(options.hidden), "dropout": options.dropout}
+    if options.network == "mlp":
+        return EntityEmbeddingMLP(**columns, **shape, n_outputs=target.n_outputs)
+    return TabM(
+        TabularEncoder(**columns),
+        target.n_outputs,
+        combine=_COMBINE[target.task],
+        n_members=options.n_members,
+        **shape,
     )
 
 
 def new_trainer(
-    model: EntityEmbeddingMLP,
+    model: TabularNetwork,
     target: Target,
     row_loss: Loss,
     valid: EncodedSample[Encoded] | None,
@@ -114,7 +139,7 @@ def new_trainer(
 
     return Trainer(
         model,
-        lambda raw, codes: row_loss(target.activate(raw), codes),
+        mean_over_members(lambda raw, codes: row_loss(target.activate(raw), codes)),
         options=options,
         score=score,
         callbacks=callbacks,
@@ -150,14 +175,14 @@ def input_tensors(encoded: Encoded) -> tuple[Tensor, Tensor]:
 
 
 def raw_outputs(
-    model: EntityEmbeddingMLP, encoded: Encoded, weights: Mapping[str, Tensor] | None = None
+    model: TabularNetwork, encoded: Encoded, weights: Mapping[str, Tensor] | None = None
 ) -> Tensor:
     """Raw outputs ``(rows, outputs)`` on the CPU; with other weights than the model's if given."""
     return predict(model, input_tensors(encoded), batch_size=ROWS_PER_PREDICTION, weights=weights)
 
 
 def embedding_vectors(
-    model: EntityEmbeddingMLP, preprocessor: TabularPreprocessor, column: str
+    model: TabularNetwork, preprocessor: TabularPreprocessor, column: str
 ) -> "pd.DataFrame":
     """Learned vectors of a categorical column, a row per category.
 
@@ -175,6 +200,30 @@ def embedding_vectors(
     position = preprocessor.categorical_names_.index(column)
     vectors = tables.table(position).detach().cpu().numpy()
     return pd.DataFrame(vectors.copy(), index=pd.Index(labels, name=column, dtype=object))
+
+
+def _columns(
+    options: NetworkOptions,
+    preprocessor: TabularPreprocessor,
+    sample: EncodedSample[Encoded],
+    seed: int,
+) -> dict[str, Any]:
+    """The arguments of ``TabularEncoder``."""
+    edges = None
+    if options.numeric_embedding == "piecewise_linear":
+        edges = _bin_edges(options, sample, seed)
+    return {
+        "cardinalities": preprocessor.cardinalities_,
+        "n_continuous": len(preprocessor.continuous_names_),
+        "embedding_widths": _embedding_widths(
+            options.embedding_widths or {}, preprocessor.categorical_names_
+        ),
+        "embedding_dropout": options.embedding_dropout,
+        "unseen_rate": options.unseen_rate,
+        "numeric_embedding": options.numeric_embedding,
+        "numeric_width": options.numeric_width,
+        "bin_edges": edges,
+    }
 
 
 def _bin_edges(

@@ -1,7 +1,7 @@
 """What the tabular estimators share beyond the common road: columns, pruning, embeddings."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -21,7 +21,6 @@ from tabtext.estimators.samples import PreparedRows
 from tabtext.estimators.supervised import SupervisedEstimator
 from tabtext.estimators.tabular_parameters import TabularParameters
 from tabtext.tabular.encoding import Encoded
-from tabtext.tabular.models import EntityEmbeddingMLP
 from tabtext.tabular.outliers import PruningReport, prune
 from tabtext.tabular.schema import Role
 from tabtext.training.callbacks import Callback
@@ -51,7 +50,7 @@ class TabularEstimator(SupervisedEstimator[Encoded], TabularParameters):
         What each column is.
     preprocessor_ : TabularPreprocessor
         How columns become numbers.
-    model_ : EntityEmbeddingMLP
+    model_ : TabM or EntityEmbeddingMLP
         The network, with the weights of the best epoch.
     snapshots_ : list of dict of str to Tensor
         Weights at the end of every cycle, with ``snapshots=True``; predictions combine all of them,
@@ -257,7 +256,7 @@ class TabularEstimator(SupervisedEstimator[Encoded], TabularParameters):
         if not history.epochs:
             raise DataError(f"training was stopped before its first epoch: {history.stopped}")
         # All at once, so that a training that fails leaves no half of a model behind.
-        self.model_: EntityEmbeddingMLP = model
+        self.model_: network.TabularNetwork = model
         self.history_: History = history
         self.snapshots_: list[dict[str, Tensor]] = trainer.snapshots
         self.card_ = training_card(
@@ -265,9 +264,7 @@ class TabularEstimator(SupervisedEstimator[Encoded], TabularParameters):
         )
 
     def _recipe(self, options: TrainingOptions, batch_size: int) -> dict[str, Any]:
-        settings = asdict(self.network_options())
-        if self.numeric_embedding != "piecewise_linear":
-            del settings["bins"], settings["n_bins"]
+        settings = self.network_options().in_use()
         return recipe(options, settings, loss=self._loss_name(), batch_size=batch_size)
 
     def _sweep(self, rows: PreparedRows[Encoded]) -> LearningRateCurve:
@@ -288,13 +285,13 @@ class TabularEstimator(SupervisedEstimator[Encoded], TabularParameters):
         options: TrainingOptions,
         callbacks: Sequence[Callback],
         checkpoints: Checkpoints | None,
-    ) -> tuple[Trainer, EntityEmbeddingMLP]:
+    ) -> tuple[Trainer, network.TabularNetwork]:
         """What trains a new network, and that network on its device; call with torch seeded."""
         model = network.build_model(
             self.network_options(),
             self.preprocessor_,
             rows.train,
-            self.target_.n_outputs,
+            self.target_,
             seed=self.random_state,
         )
         model = model.to(choose_device(self.device))
@@ -303,7 +300,7 @@ class TabularEstimator(SupervisedEstimator[Encoded], TabularParameters):
             "loss": self._loss_name(),
             **self._loss_settings(),
             **self.target_.to_dict(),
-            **asdict(self.network_options()),
+            **self.network_options().in_use(),
         }
         trainer = network.new_trainer(
             model,

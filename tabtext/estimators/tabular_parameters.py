@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tabtext.estimators.network import NetworkOptions
+from tabtext.estimators.defaults import choose_hidden
+from tabtext.estimators.network import NETWORKS, NetworkOptions
+from tabtext.estimators.parameter_checks import require_choice, require_whole, require_widths
 from tabtext.estimators.training_parameters import TrainingParameters
 from tabtext.tabular.preprocessing import TabularPreprocessor
 
@@ -38,8 +40,14 @@ class TabularParameters(TrainingParameters):
         How continuous columns are scaled.
     min_count : int
         Categories with fewer training rows share the code of unseen ones.
-    hidden : sequence of int
-        Width of each hidden layer.
+    network : {"tabm", "mlp"}
+        An ensemble whose members share most weights and train together, or one multi-layer
+        perceptron.
+    n_members : int
+        Members of ``"tabm"``.
+    hidden : sequence of int, or "auto"
+        Width of each hidden layer, of each member; ``"auto"`` depends on the network (see
+        ``defaults``).
     dropout : float
         Share of each hidden layer's outputs set to zero in training.
     embedding_widths : mapping of str to int, optional
@@ -56,6 +64,8 @@ class TabularParameters(TrainingParameters):
         quantiles.
     n_bins : int
         Largest number of bins per column.
+    numeric_width : int
+        Width of each continuous column's vector.
     **training
         All further parameters are those of ``TrainingParameters``.
     """
@@ -69,14 +79,26 @@ class TabularParameters(TrainingParameters):
     missing_indicators: bool = True
     scaling: Literal["standard", "robust", "quantile", "none"] = "standard"
     min_count: int = 1
-    hidden: Sequence[int] = (512, 256)
+    network: Literal["tabm", "mlp"] = "tabm"
+    n_members: int = 8
+    hidden: Sequence[int] | Literal["auto"] = "auto"
     dropout: float = 0.1
     embedding_widths: Mapping[str, int] | None = None
     embedding_dropout: float = 0.0
     unseen_rate: float = 0.01
     numeric_embedding: Literal["none", "piecewise_linear", "periodic"] = "piecewise_linear"
     bins: Literal["tree", "quantile"] = "tree"
-    n_bins: int = 48
+    n_bins: int = 128
+    numeric_width: int = 16
+
+    def check_parameters(self) -> None:
+        """Raise ``ParameterError`` for what no later stage would notice before work begins."""
+        super().check_parameters()
+        for name in ("n_members", "n_bins", "numeric_width"):
+            require_whole(name, getattr(self, name), smallest=1)
+        require_choice("network", self.network, tuple(NETWORKS))
+        if not (isinstance(self.hidden, str) and self.hidden == "auto"):
+            require_widths("hidden", self.hidden)
 
     def new_preprocessor(self) -> TabularPreprocessor:
         """An unfitted preprocessor."""
@@ -93,8 +115,11 @@ class TabularParameters(TrainingParameters):
 
     def network_options(self) -> NetworkOptions:
         """The shape of the network."""
+        hidden = choose_hidden(self.network) if isinstance(self.hidden, str) else self.hidden
         return NetworkOptions(
-            hidden=tuple(self.hidden),
+            network=self.network,
+            n_members=self.n_members,
+            hidden=tuple(hidden),
             dropout=self.dropout,
             embedding_widths=self.embedding_widths,
             embedding_dropout=self.embedding_dropout,
@@ -102,4 +127,5 @@ class TabularParameters(TrainingParameters):
             numeric_embedding=self.numeric_embedding,
             bins=self.bins,
             n_bins=self.n_bins,
+            numeric_width=self.numeric_width,
         )

@@ -8,8 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from tabtext.artifacts import read_tensors, read_weights, write_artifact, write_tensors
+from tabtext.estimators.network import NETWORKS
 from tabtext.estimators.plain_values import plain
-from tabtext.tabular.models import EntityEmbeddingMLP
 from tabtext.tabular.outliers import PruningReport
 from tabtext.tabular.preprocessing import TabularPreprocessor
 from tabtext.training.history import History
@@ -33,6 +33,8 @@ def save(estimator: "TabularEstimator", directory: Path) -> None:
         "target": estimator.target_.to_dict(),
         "feature_names": estimator.feature_names_in_.tolist(),
         "schema": estimator.schema_.to_dict(),
+        # By the model, not by the parameter: the two differ after an old model was loaded.
+        "network": next(name for name, kind in NETWORKS.items() if type(estimator.model_) is kind),
         "model": estimator.model_.config(),
         "history": estimator.history_.to_dict(),
         "card": estimator.card_,
@@ -60,7 +62,8 @@ def fill(estimator: "TabularEstimator", config: Mapping[str, Any], directory: Pa
     estimator.pruning_ = None if pruning is None else PruningReport.from_dict(pruning)
     snapshots = directory / _SNAPSHOTS
     estimator.snapshots_ = _by_number(read_tensors(snapshots)) if snapshots.exists() else []
-    model = EntityEmbeddingMLP.from_config(config["model"])
+    # Versions up to 0.1 had one network and did not name it.
+    model = NETWORKS[config.get("network", "mlp")].from_config(config["model"])
     model.load_state_dict(weights)
     estimator.model_ = model.eval()
     estimator.place_model()

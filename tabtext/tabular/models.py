@@ -79,6 +79,15 @@ class TabularEncoder(nn.Module):
     ) -> None:
         super().__init__()
         _check_columns(cardinalities, n_continuous, numeric_embedding, bin_edges)
+        self._settings: dict[str, Any] = {
+            "embedding_dropout": float(embedding_dropout),
+            "unseen_rate": float(unseen_rate),
+            "numeric_embedding": numeric_embedding,
+            "numeric_width": int(numeric_width),
+            "n_frequencies": int(n_frequencies),
+            "frequency_scale": float(frequency_scale),
+            "batch_norm_continuous": bool(batch_norm_continuous),
+        }
         self.n_categorical = len(cardinalities)
         self.n_continuous = n_continuous
         self.categorical: EntityEmbeddings | None = None
@@ -126,6 +135,31 @@ class TabularEncoder(nn.Module):
         elif self.n_continuous:
             parts.append(continuous if self.batch_norm is None else self.batch_norm(continuous))
         return torch.cat(parts, dim=1)
+
+    def config(self) -> dict[str, Any]:
+        """Return what ``from_config`` needs, ready for JSON.
+
+        Examples
+        --------
+        >>> TabularEncoder([4], n_continuous=1).config()["embedding_widths"]
+        [3]
+        """
+        tables, numeric = self.categorical, self.numeric
+        bin_counts = None
+        if isinstance(numeric, PiecewiseLinearEmbeddings):
+            bin_counts = list(numeric.encoding.bin_counts)
+        return {
+            "cardinalities": [] if tables is None else list(tables.cardinalities),
+            "n_continuous": self.n_continuous,
+            "embedding_widths": [] if tables is None else list(tables.widths),
+            "bin_counts": bin_counts,
+            **self._settings,
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Build an encoder of the same shape; its values come with ``load_state_dict``."""
+        return cls(**_with_bin_edges(config))
 
 
 class EntityEmbeddingMLP(nn.Module):
@@ -198,13 +232,6 @@ class EntityEmbeddingMLP(nn.Module):
             "n_outputs": int(n_outputs),
             "hidden": [int(width) for width in hidden],
             "dropout": _one_per_block(dropout, len(hidden)),
-            "embedding_dropout": float(embedding_dropout),
-            "unseen_rate": float(unseen_rate),
-            "numeric_embedding": numeric_embedding,
-            "numeric_width": int(numeric_width),
-            "n_frequencies": int(n_frequencies),
-            "frequency_scale": float(frequency_scale),
-            "batch_norm_continuous": bool(batch_norm_continuous),
         }
         self.encoder = TabularEncoder(
             cardinalities,
@@ -262,30 +289,12 @@ class EntityEmbeddingMLP(nn.Module):
         >>> EntityEmbeddingMLP([4], n_continuous=1, n_outputs=1).config()["embedding_widths"]
         [3]
         """
-        encoder = self.encoder
-        tables, numeric = encoder.categorical, encoder.numeric
-        bin_counts = None
-        if isinstance(numeric, PiecewiseLinearEmbeddings):
-            bin_counts = list(numeric.encoding.bin_counts)
-        return {
-            "cardinalities": [] if tables is None else list(tables.cardinalities),
-            "n_continuous": encoder.n_continuous,
-            "embedding_widths": [] if tables is None else list(tables.widths),
-            "bin_counts": bin_counts,
-            **self._settings,
-        }
+        return {**self.encoder.config(), **self._settings}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Build a model of the same architecture; its values come with ``load_state_dict``.
-
-        The edges of bins are part of the state dict. Until it is loaded they are 0, 1, 2, ...
-        """
-        arguments = dict(config)
-        bin_counts = arguments.pop("bin_counts")
-        if bin_counts is not None:
-            arguments["bin_edges"] = [np.arange(count + 1) for count in bin_counts]
-        return cls(**arguments)
+        """Build a model of the same architecture; its values come with ``load_state_dict``."""
+        return cls(**_with_bin_edges(config))
 
 
 class _Block(nn.Module):
@@ -313,6 +322,15 @@ class _Block(nn.Module):
         """Return ``(batch_size, n_outputs)``."""
         features = self.batch_norm(nn.functional.relu(self.linear(features), inplace=True))
         return nn.functional.dropout(features, self.dropout, self.training)
+
+
+def _with_bin_edges(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments from a config; edges are 0, 1, 2, ... until a state dict brings the real ones."""
+    arguments = dict(config)
+    bin_counts = arguments.pop("bin_counts")
+    if bin_counts is not None:
+        arguments["bin_edges"] = [np.arange(count + 1) for count in bin_counts]
+    return arguments
 
 
 def _one_per_block(dropout: float | Sequence[float], n_blocks: int) -> list[float]:

@@ -22,6 +22,7 @@ __all__ = [
     "cross_entropy",
     "huber",
     "make_loss",
+    "mean_over_members",
     "pinball",
     "smoothed_cross_entropy",
     "squared_error",
@@ -204,6 +205,40 @@ def pinball(raw: Tensor, target: Tensor, *, quantile: float = 0.5) -> Tensor:
     _check_quantile(quantile)
     error = target - raw
     return torch.maximum(quantile * error, (quantile - 1.0) * error).mean(dim=1)
+
+
+def mean_over_members(loss: Loss) -> Loss:
+    """Return a loss for networks that are ensembles: the mean of their members' losses.
+
+    So each member learns to predict by itself. A loss of their common prediction would let them
+    lean on one another, and they would no longer make up for each other's errors.
+
+    Parameters
+    ----------
+    loss : callable
+        ``(raw, target) -> losses`` for raw outputs ``(rows, outputs)``.
+
+    Returns
+    -------
+    callable
+        The same for raw outputs ``(rows, members, outputs)``, as in training, too; those without
+        members, as in evaluation, go to ``loss`` as they are.
+
+    Examples
+    --------
+    >>> members = torch.tensor([[[1.0], [3.0]]])  # one row
+    >>> mean_over_members(squared_error)(members, torch.tensor([[2.0]]))
+    tensor([1.])
+    """
+
+    def of_rows(raw: Tensor, target: Tensor) -> Tensor:
+        if raw.ndim == 2:
+            return loss(raw, target)
+        rows, members, _ = raw.shape
+        each = loss(raw.flatten(0, 1), target.repeat_interleave(members, dim=0))
+        return each.view(rows, members).mean(dim=1)
+
+    return of_rows
 
 
 def weighted_mean(losses: Tensor, weight: Tensor | None) -> Tensor:

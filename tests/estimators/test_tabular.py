@@ -1,5 +1,6 @@
 """The estimators: what they predict, remember and save."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.model_selection import cross_val_score
 import tabtext
 from tabtext.errors import ArtifactError, ParameterError, TabTextWarning
 from tabtext.estimators import TabularClassifier, TabularRegressor
+from tabtext.estimators.network import NETWORKS
 from tabtext.tabular.outliers import quantile
 from tests.estimators.conftest import QUICK, shops
 
@@ -363,3 +365,50 @@ def test_a_table_may_have_only_one_kind_of_columns(frame: pd.DataFrame) -> None:
     for columns in (["State", "Sales"], ["Distance", "Sales"]):
         model = TabularRegressor(**QUICK).fit(frame[columns], target="Sales")
         assert np.isfinite(model.predict(frame)).all()
+
+
+# --- networks ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("network", ["tabm", "mlp"])
+def test_every_network_is_saved_and_predicts_the_same(
+    frame: pd.DataFrame, tmp_path: Any, network: Any
+) -> None:
+    model = TabularClassifier(**QUICK, network=network, n_members=3).fit(frame, target="State")
+
+    model.save(tmp_path / "model")
+    loaded = tabtext.load(tmp_path / "model")
+
+    assert type(loaded.model_) is NETWORKS[network]
+    np.testing.assert_array_equal(loaded.predict_proba(frame), model.predict_proba(frame))
+
+
+def test_a_model_saved_before_networks_had_names_is_loaded(
+    frame: pd.DataFrame, tmp_path: Any
+) -> None:
+    model = TabularRegressor(**QUICK, network="mlp").fit(frame, target="Sales")
+    model.save(tmp_path / "model")
+    path = tmp_path / "model" / "config.json"
+    config = json.loads(path.read_text())
+    del config["network"]
+    for name in ("network", "n_members", "numeric_width"):
+        del config["parameters"][name]
+    path.write_text(json.dumps(config))
+
+    loaded = tabtext.load(tmp_path / "model")
+    loaded.save(tmp_path / "again")
+
+    for again in (loaded, tabtext.load(tmp_path / "again")):
+        np.testing.assert_array_equal(again.predict(frame), model.predict(frame))
+
+
+@pytest.mark.parametrize(("network", "members"), [("tabm", 3), ("mlp", None)])
+def test_the_card_names_the_network_and_what_shaped_it(
+    frame: pd.DataFrame, network: Any, members: int | None
+) -> None:
+    model = TabularRegressor(**QUICK, network=network, n_members=3).fit(frame, target="Sales")
+
+    recipe = model.card_["recipe"]
+
+    assert recipe["network"] == network
+    assert recipe.get("n_members") == members

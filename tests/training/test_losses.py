@@ -16,6 +16,7 @@ from tabtext.training.losses import (
     cross_entropy,
     huber,
     make_loss,
+    mean_over_members,
     pinball,
     smoothed_cross_entropy,
     squared_error,
@@ -175,3 +176,21 @@ def test_a_parameter_that_the_loss_would_ignore_is_refused() -> None:
         make_loss("binary_cross_entropy", label_smoothing=0.1)
     with pytest.raises(ParameterError, match=r"quantile=0\.9 needs loss='pinball'"):
         make_loss("huber", quantile=0.9)
+
+
+# --- ensembles ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "binary_cross_entropy", "squared_error"])
+def test_the_loss_of_an_ensemble_is_the_mean_of_its_members_losses(name: str) -> None:
+    torch.manual_seed(0)
+    raw = torch.randn(7, 4, 3)
+    target = torch.randint(3, (7,)) if name == "cross_entropy" else torch.rand(7, 3)
+    loss = make_loss(name)
+
+    losses = mean_over_members(loss)(raw, target)
+
+    of_each = torch.stack([loss(raw[:, member], target) for member in range(4)])
+    torch.testing.assert_close(losses, of_each.mean(dim=0))
+    alone = mean_over_members(loss)(raw[:, 0], target)
+    torch.testing.assert_close(alone, of_each[0], rtol=0, atol=0)
