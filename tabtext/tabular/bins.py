@@ -21,6 +21,9 @@ Edges = npt.NDArray[np.float32]
 MAX_TREE_ROWS = 50_000
 """Rows that a tree looks at: beyond this many, 48 thresholds hardly move, but the time grows."""
 
+_FEW_ROWS, _FEW_SHARE = 16, 0.01
+"""So many rows at either end of a column, at most, are outliers if they stretch its last bin."""
+
 
 def quantile_bin_edges(continuous: Floats, n_bins: int = 48) -> list[Edges]:
     """Cut every column into bins that hold about the same number of rows.
@@ -36,7 +39,8 @@ def quantile_bin_edges(continuous: Floats, n_bins: int = 48) -> list[Edges]:
     Returns
     -------
     list of ndarray
-        The edges of each column, float32, strictly increasing, at least two.
+        The edges of each column, float32, strictly increasing, at least two. Outliers lie outside
+        of them, see ``_outer_edges``.
 
     Examples
     --------
@@ -85,7 +89,7 @@ def tree_bin_edges(
     -------
     list of ndarray
         The edges of each column, float32, strictly increasing, at least two: the column's smallest
-        value, the thresholds, its largest value.
+        value, the thresholds, its largest value; outliers lie outside, see ``_outer_edges``.
 
     Examples
     --------
@@ -99,20 +103,37 @@ def tree_bin_edges(
             "target must have one entry, or one row of outputs, per row of continuous, "
             f"however: {target.shape=}, {continuous.shape=}"
         )
-    ranges = list(zip(continuous.min(axis=0), continuous.max(axis=0), strict=True))
+    kept: slice | npt.NDArray[np.int64] = slice(None)
     if len(continuous) > MAX_TREE_ROWS:
         kept = np.random.default_rng(seed).choice(len(continuous), MAX_TREE_ROWS, replace=False)
-        continuous, target = continuous[kept], target[kept]
+        target = target[kept]
         weight = None if weight is None else weight[kept]
 
-    def thresholds(column: Edges) -> Edges:
-        return _tree_thresholds(column, target, weight, n_bins, min_rows_per_leaf)
+    def edges(column: Edges) -> Edges:
+        inner = np.sort(_tree_thresholds(column[kept], target, weight, n_bins, min_rows_per_leaf))
+        return _clean_edges(_outer_edges(column, inner))
 
-    inner = _over_columns(thresholds, continuous)
-    return [
-        _clean_edges(np.r_[low, cuts, high])
-        for (low, high), cuts in zip(ranges, inner, strict=True)
-    ]
+    return _over_columns(edges, continuous)
+
+
+def _outer_edges(column: Edges, inner: Edges) -> Edges:
+    """Put the ends of a column around its ascending thresholds, but leave outliers outside.
+
+    The few last rows are outliers if they make the last bin more than twice as wide. Such a bin is
+    hardly filled by the other rows, so its weights stay as they were drawn, and the next outlier,
+    which fills it, gets an arbitrary prediction: on diamonds, where one stone is 59 mm wide, that
+    raised the validation error from 0.090 to 0.109. Outside of the bins it is encoded as the edge.
+    """
+    few = min(_FEW_ROWS, int(_FEW_SHARE * len(column)))
+    ordered = np.partition(column, [few, len(column) - 1 - few])
+    low, high = column.min(), column.max()
+    near_low, near_high = ordered[few], ordered[len(column) - 1 - few]
+    first, last = (inner[0], inner[-1]) if len(inner) else (near_high, near_low)
+    if near_low < first and near_low - low > first - near_low:
+        low = near_low
+    if near_high > last and high - near_high > near_high - last:
+        high = near_high
+    return np.r_[low, inner, high]
 
 
 def _quantile_edges(column: Edges, n_bins: int) -> Edges:
@@ -121,7 +142,7 @@ def _quantile_edges(column: Edges, n_bins: int) -> Edges:
     if len(distinct) <= n_bins + 1:
         return _clean_edges(distinct)
     places = np.linspace(0, len(ordered) - 1, n_bins + 1).round().astype(np.int64)
-    return _clean_edges(ordered[places])
+    return _clean_edges(_outer_edges(ordered, np.unique(ordered[places])[1:-1]))
 
 
 def _tree_thresholds(

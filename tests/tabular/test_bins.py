@@ -131,3 +131,27 @@ def test_bins_refuse_wrong_arguments() -> None:
         quantile_bin_edges(np.zeros((3, 2)), n_bins=0)
     with pytest.raises(ParameterError, match="one entry, or one row of outputs, per row"):
         tree_bin_edges(np.zeros((3, 2)), np.zeros(4))
+
+
+@pytest.mark.parametrize("kind", ["quantile", "tree"])
+def test_outliers_lie_outside_of_the_bins(kind: str) -> None:
+    column = np.r_[np.linspace(0, 10, 1000), 60.0, -1e6]
+    target = column > 5
+
+    if kind == "quantile":
+        edges = quantile_bin_edges(column[:, None], n_bins=5)[0]
+    else:
+        edges = tree_bin_edges(column[:, None], target, n_bins=5)[0]
+
+    assert -0.1 < edges[0] < 0.2
+    assert 9.8 < edges[-1] < 10.1
+
+
+def test_a_rare_value_of_an_indicator_is_no_outlier() -> None:
+    indicator = np.arange(1000) == 500
+
+    for found in (
+        quantile_bin_edges(indicator[:, None]),
+        tree_bin_edges(indicator[:, None], indicator),
+    ):
+        assert found[0].tolist() == [0, 1]
