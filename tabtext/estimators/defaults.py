@@ -12,6 +12,15 @@ The batch grows with the data, so that an epoch has between 64 and 256 steps: fe
 network untrained, more cost time that larger matrix products save (see ``bench/README.md``). Epochs
 shrink with the data, so that the number of rows seen stays within a factor of ten.
 
+| network | predicts | hidden layers     |
+|---------|----------|-------------------|
+| tabm    | classes  | 128, 64 a member  |
+| tabm    | values   | 256, 128 a member |
+| mlp     | both     | 512, 256          |
+
+Members twice as wide lowered the error of California's house prices by 1 %, for twice the time, and
+gained nothing on adult's classes.
+
 | tokens of text | streams | epochs |
 |----------------|---------|--------|
 | 100,000        | 16      | 12     |
@@ -76,15 +85,19 @@ def choose_epochs(n_rows: int) -> int:
     return min(max(wanted, 6), 40)
 
 
-def choose_hidden(network: str) -> tuple[int, ...]:
+def choose_hidden(network: str, *, regression: bool) -> tuple[int, ...]:
     """Return the widths of the hidden layers: of each member, where the network is an ensemble.
 
     Examples
     --------
-    >>> choose_hidden("tabm"), choose_hidden("mlp")
-    ((256, 128), (512, 256))
+    >>> choose_hidden("tabm", regression=True), choose_hidden("tabm", regression=False)
+    ((256, 128), (128, 64))
+    >>> choose_hidden("mlp", regression=True)
+    (512, 256)
     """
-    return {"tabm": (256, 128)}.get(network, (512, 256))
+    if network == "mlp":
+        return 512, 256
+    return (256, 128) if regression else (128, 64)
 
 
 def choose_streams(n_tokens: int, bptt: int) -> int:

@@ -36,6 +36,8 @@ class TabularRegressor(RegressionTask[Encoded], TabularEstimator):
     ['mae', 'r2', 'rmse']
     """
 
+    dropout: float = 0.0
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class TabularClassifier(ClassificationTask[Encoded], TabularEstimator):

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sklearn.base import RegressorMixin
+
 from tabtext.estimators.defaults import choose_hidden
 from tabtext.estimators.network import NETWORKS, NetworkOptions
 from tabtext.estimators.parameter_checks import require_choice, require_whole, require_widths
@@ -46,10 +48,11 @@ class TabularParameters(TrainingParameters):
     n_members : int
         Members of ``"tabm"``.
     hidden : sequence of int, or "auto"
-        Width of each hidden layer, of each member; ``"auto"`` depends on the network (see
-        ``defaults``).
+        Width of each hidden layer, of each member; ``"auto"`` depends on the network and on what it
+        predicts (see ``defaults``).
     dropout : float
-        Share of each hidden layer's outputs set to zero in training.
+        Share of each hidden layer's outputs set to zero in training. Regressors have none by
+        default, because it blurs quantities.
     embedding_widths : mapping of str to int, optional
         Width of single columns' embeddings; the others follow ``embedding_width``.
     embedding_dropout : float
@@ -70,6 +73,7 @@ class TabularParameters(TrainingParameters):
         All further parameters are those of ``TrainingParameters``.
     """
 
+    learning_rate: float | tuple[float, ...] = 4e-3
     roles: Mapping[str, str] | None = None
     exclude: Sequence[str] = ()
     date_parts: bool | Sequence[str] = True
@@ -115,11 +119,10 @@ class TabularParameters(TrainingParameters):
 
     def network_options(self) -> NetworkOptions:
         """The shape of the network."""
-        hidden = choose_hidden(self.network) if isinstance(self.hidden, str) else self.hidden
         return NetworkOptions(
             network=self.network,
             n_members=self.n_members,
-            hidden=tuple(hidden),
+            hidden=self._hidden_widths(),
             dropout=self.dropout,
             embedding_widths=self.embedding_widths,
             embedding_dropout=self.embedding_dropout,
@@ -129,3 +132,8 @@ class TabularParameters(TrainingParameters):
             n_bins=self.n_bins,
             numeric_width=self.numeric_width,
         )
+
+    def _hidden_widths(self) -> tuple[int, ...]:
+        if isinstance(self.hidden, str):
+            return choose_hidden(self.network, regression=isinstance(self, RegressorMixin))
+        return tuple(self.hidden)

@@ -42,6 +42,10 @@ class RegressionTask(RegressorMixin, SupervisedEstimator[Features], Generic[Feat
         should count relative to the value. Predictions are transformed back.
     y_range : pair of float, optional
         Bounds that predictions stay inside of, by a scaled sigmoid.
+    clip_predictions : bool
+        Cut predictions to the span of the training targets, as boosted trees do by their nature:
+        a row unlike all others then gets no prediction beyond all others. Set it to False where
+        the target is known to leave that span.
     loss : {"mse", "mae", "huber", "quantile"}
         Squared, absolute, squared near zero and absolute beyond, or the pinball loss, with which
         predictions are the conditional ``quantile`` of the target.
@@ -51,6 +55,7 @@ class RegressionTask(RegressorMixin, SupervisedEstimator[Features], Generic[Feat
 
     target_transform: Transform = "standard"
     y_range: tuple[float, float] | None = None
+    clip_predictions: bool = True
     loss: Literal["mse", "mae", "huber", "quantile"] = "mse"
     quantile: float = 0.5
 
@@ -69,7 +74,10 @@ class RegressionTask(RegressorMixin, SupervisedEstimator[Features], Generic[Feat
     def _fit_target(self, sample: Sample, train_sample: Sample) -> Target:
         del sample
         return RegressionTarget.fit(
-            train_sample.target_table, transform=self.target_transform, y_range=self.y_range
+            train_sample.target_table,
+            transform=self.target_transform,
+            y_range=self.y_range,
+            clip=self.clip_predictions,
         )
 
     def _loss_name(self) -> str:

@@ -133,7 +133,8 @@ def _outer_edges(column: Edges, inner: Edges) -> Edges:
         low = near_low
     if near_high > last and high - near_high > near_high - last:
         high = near_high
-    return np.r_[low, inner, high]
+    edges: Edges = np.r_[low, inner, high]
+    return edges
 
 
 def _quantile_edges(column: Edges, n_bins: int) -> Edges:

@@ -47,6 +47,7 @@ def target_from_dict(values: Mapping[str, Any]) -> Target:
         if task == "multilabel":
             return MultilabelTarget(tuple(given["labels"]))
         lists = {key: tuple(given[key]) for key in ("columns", "center", "scale")}
+        lists |= {key: tuple(given.get(key, ())) for key in ("lowest", "highest")}
         bounds = None if given["y_range"] is None else tuple(given["y_range"])
         return RegressionTarget(**{**given, **lists, "y_range": bounds})
     except (KeyError, TypeError) as error:

@@ -1,7 +1,7 @@
 """Targets that are quantities, with transforms and their inverse."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, Self
 
@@ -35,6 +35,8 @@ class RegressionTarget:
         Predictions stay inside these bounds, by a scaled sigmoid.
     center, scale : tuple of float
         Mean and deviation of each column, after the logarithm.
+    lowest, highest : tuple of float
+        Predictions of each column are cut to this span; empty where they are not.
 
     Examples
     --------
@@ -51,6 +53,8 @@ class RegressionTarget:
     y_range: tuple[float, float] | None = None
     center: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
+    lowest: tuple[float, ...] = ()
+    highest: tuple[float, ...] = ()
     task = "regression"
     loss = "squared_error"
 
@@ -61,8 +65,9 @@ class RegressionTarget:
         *,
         transform: Transform = "standard",
         y_range: tuple[float, float] | None = None,
+        clip: bool = False,
     ) -> Self:
-        """Learn mean and deviation from the training rows.
+        """Learn mean and deviation from the training rows; with ``clip`` their span as well.
 
         Raises
         ------
@@ -81,16 +86,18 @@ class RegressionTarget:
         columns = tuple(table.column_names)
         zeros, ones = (0.0,) * len(columns), (1.0,) * len(columns)
         target = cls(columns, transform, _checked_range(y_range, transform), zeros, ones)
-        values = target._transformed(target.truth(table), table)
+        truth = target.truth(table)
+        values = target._transformed(truth, table)
+        if clip:
+            lowest, highest = truth.min(axis=0).tolist(), truth.max(axis=0).tolist()
+            target = replace(target, lowest=tuple(lowest), highest=tuple(highest))
         if transform == "none":
             return target
         deviation = values.std(axis=0)
         # A constant target is legitimate: the network then learns the constant.
         scale = np.where(deviation > 0, deviation, 1.0)
         center = values.mean(axis=0)
-        return cls(
-            columns, transform, target.y_range, tuple(center.tolist()), tuple(scale.tolist())
-        )
+        return replace(target, center=tuple(center.tolist()), scale=tuple(scale.tolist()))
 
     @property
     def names(self) -> list[str]:
@@ -132,6 +139,8 @@ class RegressionTarget:
             values = np.exp(values)
         elif self.transform == "log1p":
             values = np.expm1(values)
+        if self.lowest:
+            values = np.clip(values, self.lowest, self.highest)
         return np.asarray(values if self.y_range is None else np.clip(values, *self.y_range))
 
     def decode(self, raw: Tensor) -> NDArray[np.float64]:

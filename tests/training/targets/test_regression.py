@@ -59,6 +59,20 @@ def test_y_range_holds_under_a_logarithm() -> None:
     assert decoded.tolist() == pytest.approx([0.5, 10.0])
 
 
+@pytest.mark.parametrize("transform", ["none", "standard", "log"])
+def test_predictions_are_cut_to_the_span_of_the_training_targets(transform: Any) -> None:
+    table = pa.table({"a": [1.0, 4.0], "b": [10.0, 30.0]})
+    raw = torch.tensor([[-50.0, 50.0], [50.0, -50.0]])
+
+    cut = RegressionTarget.fit(table, transform=transform, clip=True)
+    free = RegressionTarget.fit(table, transform=transform)
+
+    np.testing.assert_allclose(cut.decode(raw), [[1, 30], [4, 10]])
+    assert free.decode(raw)[0, 1] > 30
+    again = target_from_dict(json.loads(json.dumps(cut.to_dict())))
+    np.testing.assert_array_equal(again.decode(raw), cut.decode(raw))
+
+
 def test_the_loss_sees_the_activated_output() -> None:
     table = pa.table({"y": [0.0, 10.0]})
     target = RegressionTarget.fit(table, y_range=(0.0, 10.0))
