@@ -15,7 +15,7 @@ __all__ = ["TabularClassifier", "TabularRegressor"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TabularRegressor(RegressionTask[Encoded], TabularEstimator):
+class TabularRegressor(TabularEstimator, RegressionTask[Encoded]):
     """Predict one or several quantities from a table.
 
     Parameters
@@ -36,11 +36,9 @@ class TabularRegressor(RegressionTask[Encoded], TabularEstimator):
     ['mae', 'r2', 'rmse']
     """
 
-    dropout: float = 0.0
-
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TabularClassifier(ClassificationTask[Encoded], TabularEstimator):
+class TabularClassifier(TabularEstimator, ClassificationTask[Encoded]):
     """Predict one of several classes, or several yes-or-no labels, from a table.
 
     Parameters

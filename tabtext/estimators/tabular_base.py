@@ -41,7 +41,7 @@ __all__ = ["TabularEstimator"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TabularEstimator(SupervisedEstimator[Encoded], TabularParameters):
+class TabularEstimator(TabularParameters, SupervisedEstimator[Encoded]):
     """What both tabular estimators do; use ``TabularClassifier`` or ``TabularRegressor``.
 
     Attributes

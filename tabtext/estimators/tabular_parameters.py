@@ -6,9 +6,14 @@ from typing import Any, Literal
 
 from sklearn.base import RegressorMixin
 
-from tabtext.estimators.defaults import choose_hidden
+from tabtext.estimators.defaults import choose_dropout, choose_hidden
 from tabtext.estimators.network import NETWORKS, NetworkOptions
-from tabtext.estimators.parameter_checks import require_choice, require_whole, require_widths
+from tabtext.estimators.parameter_checks import (
+    require_choice,
+    require_share,
+    require_whole,
+    require_widths,
+)
 from tabtext.estimators.training_parameters import TrainingParameters
 from tabtext.tabular.preprocessing import TabularPreprocessor
 
@@ -50,9 +55,9 @@ class TabularParameters(TrainingParameters):
     hidden : sequence of int, or "auto"
         Width of each hidden layer, of each member; ``"auto"`` depends on the network and on what it
         predicts (see ``defaults``).
-    dropout : float
-        Share of each hidden layer's outputs set to zero in training. Regressors have none by
-        default, because it blurs quantities.
+    dropout : float or "auto"
+        Share of each hidden layer's outputs set to zero in training; ``"auto"`` depends on what the
+        network predicts (see ``defaults``).
     embedding_widths : mapping of str to int, optional
         Width of single columns' embeddings; the others follow ``embedding_width``.
     embedding_dropout : float
@@ -86,7 +91,7 @@ class TabularParameters(TrainingParameters):
     network: Literal["tabm", "mlp"] = "tabm"
     n_members: int = 8
     hidden: Sequence[int] | Literal["auto"] = "auto"
-    dropout: float = 0.1
+    dropout: float | Literal["auto"] = "auto"
     embedding_widths: Mapping[str, int] | None = None
     embedding_dropout: float = 0.0
     unseen_rate: float = 0.01
@@ -101,8 +106,10 @@ class TabularParameters(TrainingParameters):
         for name in ("n_members", "n_bins", "numeric_width"):
             require_whole(name, getattr(self, name), smallest=1)
         require_choice("network", self.network, tuple(NETWORKS))
-        if not (isinstance(self.hidden, str) and self.hidden == "auto"):
+        if not _is_auto(self.hidden):
             require_widths("hidden", self.hidden)
+        if not _is_auto(self.dropout):
+            require_share("dropout", self.dropout)
 
     def new_preprocessor(self) -> TabularPreprocessor:
         """An unfitted preprocessor."""
@@ -123,7 +130,7 @@ class TabularParameters(TrainingParameters):
             network=self.network,
             n_members=self.n_members,
             hidden=self._hidden_widths(),
-            dropout=self.dropout,
+            dropout=self._dropout_share(),
             embedding_widths=self.embedding_widths,
             embedding_dropout=self.embedding_dropout,
             unseen_rate=self.unseen_rate,
@@ -137,3 +144,12 @@ class TabularParameters(TrainingParameters):
         if isinstance(self.hidden, str):
             return choose_hidden(self.network, regression=isinstance(self, RegressorMixin))
         return tuple(self.hidden)
+
+    def _dropout_share(self) -> float:
+        if isinstance(self.dropout, str):
+            return choose_dropout(regression=isinstance(self, RegressorMixin))
+        return self.dropout
+
+
+def _is_auto(value: object) -> bool:
+    return isinstance(value, str) and value == "auto"
