@@ -5,6 +5,7 @@ best epoch by; all else are its defaults. What a side cannot read (text categori
 into what its documentation asks for, by the fewest lines that do.
 """
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,9 @@ Predict = Callable[[pd.DataFrame], np.ndarray]
 
 ROUNDS, PATIENCE = 10_000, 50
 """Trees at most, and trees without improvement after which boosting ends."""
+
+THREADS = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
+"""For sides that do not look at the variable themselves."""
 
 
 # --- sides ----------------------------------------------------------------------------------
@@ -73,7 +77,11 @@ def fit_catboost(table: Table, train, valid, seed: int) -> Predict:
 
     kind = CatBoostRegressor if table.is_regression else CatBoostClassifier
     model = kind(
-        cat_features=categories, random_seed=seed, verbose=False, allow_writing_files=False
+        cat_features=categories,
+        random_seed=seed,
+        thread_count=THREADS,
+        verbose=False,
+        allow_writing_files=False,
     )
     parts = [_parted(table, part) for part in (train, valid)]
     (X, y), (X_valid, y_valid) = [(readable(X), y) for X, y in parts]  # noqa: N806
@@ -144,7 +152,8 @@ def fit_tabm(table: Table, train, valid, seed: int) -> Predict:
 
 
 def _fit_pytabkit(table: Table, train, valid, seed: int, classifier, regressor) -> Predict:
-    model = (regressor if table.is_regression else classifier)(random_state=seed, device="cpu")
+    kind = regressor if table.is_regression else classifier
+    model = kind(random_state=seed, device="cpu", n_threads=THREADS)
     model.fit(*_parted(table, train), *_parted(table, valid))
     return _prediction(table, model)
 
