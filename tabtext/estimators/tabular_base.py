@@ -260,11 +260,12 @@ class TabularEstimator(TabularParameters, SupervisedEstimator[Encoded]):
         self.history_: History = history
         self.snapshots_: list[dict[str, Tensor]] = trainer.snapshots
         self.card_ = training_card(
-            self.target_.task, model, history, self._recipe(options, batch_size)
+            self.target_.task, model, history, self._recipe(options, len(rows.train))
         )
 
-    def _recipe(self, options: TrainingOptions, batch_size: int) -> dict[str, Any]:
-        settings = self.network_options().in_use()
+    def _recipe(self, options: TrainingOptions, n_rows: int) -> dict[str, Any]:
+        settings = self.network_options(n_rows).in_use()
+        batch_size = self.rows_per_batch(n_rows)
         return recipe(options, settings, loss=self._loss_name(), batch_size=batch_size)
 
     def _sweep(self, rows: PreparedRows[Encoded]) -> LearningRateCurve:
@@ -287,8 +288,9 @@ class TabularEstimator(TabularParameters, SupervisedEstimator[Encoded]):
         checkpoints: Checkpoints | None,
     ) -> tuple[Trainer, network.TabularNetwork]:
         """What trains a new network, and that network on its device; call with torch seeded."""
+        shape = self.network_options(len(rows.train))
         model = network.build_model(
-            self.network_options(),
+            shape,
             self.preprocessor_,
             rows.train,
             self.target_,
@@ -300,7 +302,7 @@ class TabularEstimator(TabularParameters, SupervisedEstimator[Encoded]):
             "loss": self._loss_name(),
             **self._loss_settings(),
             **self.target_.to_dict(),
-            **self.network_options().in_use(),
+            **shape.in_use(),
         }
         trainer = network.new_trainer(
             model,

@@ -53,8 +53,8 @@ class TabularParameters(TrainingParameters):
     n_members : int
         Members of ``"tabm"``.
     hidden : sequence of int, or "auto"
-        Width of each hidden layer, of each member; ``"auto"`` depends on the network and on what it
-        predicts (see ``defaults``).
+        Width of each hidden layer, of each member; ``"auto"`` depends on the network, on what it
+        predicts, and on the number of training rows (see ``defaults``).
     dropout : float or "auto"
         Share of each hidden layer's outputs set to zero in training; ``"auto"`` depends on what the
         network predicts (see ``defaults``).
@@ -79,6 +79,7 @@ class TabularParameters(TrainingParameters):
     """
 
     learning_rate: float | tuple[float, ...] = 4e-3
+    patience: int | None = 12
     roles: Mapping[str, str] | None = None
     exclude: Sequence[str] = ()
     date_parts: bool | Sequence[str] = True
@@ -124,12 +125,12 @@ class TabularParameters(TrainingParameters):
             min_count=self.min_count,
         )
 
-    def network_options(self) -> NetworkOptions:
-        """The shape of the network."""
+    def network_options(self, n_rows: int) -> NetworkOptions:
+        """The shape of the network for so many training rows."""
         return NetworkOptions(
             network=self.network,
             n_members=self.n_members,
-            hidden=self._hidden_widths(),
+            hidden=self._hidden_widths(n_rows),
             dropout=self._dropout_share(),
             embedding_widths=self.embedding_widths,
             embedding_dropout=self.embedding_dropout,
@@ -140,9 +141,10 @@ class TabularParameters(TrainingParameters):
             numeric_width=self.numeric_width,
         )
 
-    def _hidden_widths(self) -> tuple[int, ...]:
+    def _hidden_widths(self, n_rows: int) -> tuple[int, ...]:
         if isinstance(self.hidden, str):
-            return choose_hidden(self.network, regression=isinstance(self, RegressorMixin))
+            regression = isinstance(self, RegressorMixin)
+            return choose_hidden(self.network, n_rows, regression=regression)
         return tuple(self.hidden)
 
     def _dropout_share(self) -> float:
