@@ -177,7 +177,8 @@ def run_tabtext(path: str, batch_size: int) -> None:
 
     train, valid = read_flights(path)
     model = TabularRegressor(
-        hidden=LAYERS, numeric_embedding="none", verbose=0, random_state=harness.seed(),
+        network="mlp", hidden=LAYERS, dropout=0.1, numeric_embedding="none", learning_rate=2e-3,
+        verbose=0, random_state=harness.seed(),
         batch_size=batch_size or "auto", epochs=EPOCHS,
         averaging=None,  # the peer has none
     )  # fmt: skip

@@ -28,6 +28,7 @@ from tabtext.training.schedules import make_schedule
 
 EPOCHS = 7  # three cycles of restarts: 1 + 2 + 4
 RATES = (1e-3, 2e-3, 4e-3)
+NETWORK = {"network": "mlp", "dropout": 0.1, "n_bins": 48, "numeric_width": 8}
 SCHEDULES = {"constant": "constant", "restarts": "sgdr_doubling", "one-cycle": "one_cycle"}
 COLORS = {"constant": BLUE, "restarts": ORANGE, "one-cycle": INK}
 ADDITIONS: dict[str, dict[str, Any]] = {
@@ -61,7 +62,7 @@ def run(train: pd.DataFrame, valid: pd.DataFrame, seed: int, **settings: Any) ->
         prune=["arr_delay < 600"],
         random_state=seed,
         verbose=0,
-        **{"averaging": None, **settings},
+        **{"averaging": None, **NETWORK, **settings},
     )
     model.fit(train, target="arr_delay", validation=valid)
     losses = [float(epoch.valid_loss or 0) for epoch in model.history_.epochs]
