@@ -66,7 +66,7 @@ class Voters:
         fitting : LinearFitting or None
             How the linear models are fitted; None for none.
         rows : PreparedRows
-            Training and validation rows.
+            Training and validation rows, weighted as the votes are to be learned.
         target : Target
             What the codes mean.
         row_loss : callable

@@ -328,6 +328,55 @@ def test_class_weights_move_the_predictions() -> None:
     assert share[1] > share[0] + 0.05
 
 
+def rated(n_rows: int, n_positive: int) -> tuple[pd.Series, np.ndarray]:
+    """Sentences that are hard to tell apart, so many of them praise."""
+    positive = load_snippets("movies")["rating"] > 0
+    texts = load_snippets("movies")["text"]
+    praise, blame = texts[positive][:n_positive], texts[~positive][: n_rows - n_positive]
+    labels = np.repeat(["pos", "neg"], [len(praise), len(blame)])
+    return pd.concat([praise, blame]), labels
+
+
+def test_class_weights_and_the_same_weights_of_rows_give_the_same_votes() -> None:
+    texts, labels = rated(400, 80)
+    by_class = TextClassifier(epochs=1, class_weight={"pos": 4.0}, **TINY).fit(texts, labels)
+    by_row = TextClassifier(epochs=1, **TINY)
+    by_row.fit(texts, labels, sample_weight=np.where(labels == "pos", 4.0, 1.0))
+
+    assert by_class.mixing_ == pytest.approx(by_row.mixing_)
+
+
+def test_balanced_votes_count_the_classes_of_the_training_rows() -> None:
+    training, validation = rated(300, 60), rated(200, 150)
+    models = [
+        TextClassifier(epochs=1, class_weight=weight, **TINY).fit(*training, validation=validation)
+        for weight in ("balanced", {"pos": 300 / 120, "neg": 300 / 480}, None)
+    ]
+    balanced, weighted, plain = (model.mixing_ for model in models)
+
+    assert balanced == pytest.approx(weighted)
+    assert balanced != pytest.approx(plain)
+
+
+def test_metrics_of_validation_rows_leave_classes_as_they_are() -> None:
+    texts, labels = rated(300, 60)
+    model = TextClassifier(epochs=1, class_weight="balanced", **TINY)
+    model.fit(texts, labels, validation=(texts, labels))
+
+    judged = model.evaluate(texts, labels)
+
+    assert model.card_["metrics"] == pytest.approx(judged)
+
+
+def test_validation_rows_that_weigh_nothing_leave_the_votes_as_they_begin() -> None:
+    texts, labels = rated(300, 60)
+    model = TextClassifier(epochs=1, class_weight={"neg": 0.0}, **TINY)
+    blame = labels == "neg"
+    model.fit(texts, labels, validation=(texts[blame], labels[blame]))
+
+    assert model.mixing_["network"] == 0.0
+
+
 def test_a_regressor_predicts_ratings(movies: pd.DataFrame, tmp_path: Path) -> None:
     ratings = np.where(movies["label"] == "pos", 3.0, -2.0)
     model = TextRegressor(epochs=6, learning_rate=1e-2, **TINY).fit(movies["text"], ratings)
