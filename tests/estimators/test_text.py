@@ -7,13 +7,13 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 import tabtext
 from tabtext.datasets import load_snippets
 from tabtext.errors import (
-    ArtifactError,
     ColumnTypeError,
     DataError,
     ParameterError,
@@ -97,8 +97,6 @@ def test_the_encoder_learns_with_the_head(
 def test_a_frozen_encoder_keeps_the_language_models_weights(
     language_model: LanguageModel, movies: pd.DataFrame
 ) -> None:
-    import torch
-
     head_only = {"phases": (tabtext.training.Phase(epochs=1, freeze_to=-1),)}
     model = TextClassifier(
         language_model=language_model, training=head_only, averaging=None, verbose=0
@@ -155,29 +153,19 @@ def test_the_parameters_of_the_next_fit_change_no_saved_model(
     np.testing.assert_array_equal(loaded.predict_proba(movies["text"]), expected)
 
 
-@pytest.mark.parametrize(
-    ("name", "says"),
-    [
-        ("linear/frequencies/", "are said to vote, however"),
-        ("linear/ngrams/longest", "incomplete"),
-        ("linear/ngrams/weights", "ngrams' have the shape"),
-        ("linear/frequencies/rarity", "frequencies' have the shape"),
-    ],
-)
-def test_damaged_linear_models_are_told(
-    movies: pd.DataFrame, tmp_path: Path, name: str, says: str
+def test_ngrams_without_numbers_are_refused_before_the_network_is_trained(
+    movies: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from safetensors.torch import load_file, save_file
+    monkeypatch.setattr("tabtext.text.ngrams._LARGEST", 10_000)
+    begun = []
 
-    model = TextClassifier(epochs=1, **TINY).fit(movies["text"], movies["label"])
-    model.save(tmp_path / "model")
-    path = tmp_path / "model" / "weights.safetensors"
-    kept = {key: tensor for key, tensor in load_file(path).items() if not key.startswith(name)}
-    cut = {} if len(kept) < len(load_file(path)) - 1 else {name: load_file(path)[name][:-1]}
-    save_file({**kept, **(cut if "shape" in says else {})}, path)
+    class Begun(tabtext.training.Callback):
+        def step_ended(self, run: object) -> None:
+            begun.append(run)
 
-    with pytest.raises(ArtifactError, match=says):
-        tabtext.load(tmp_path / "model")
+    with pytest.raises(ParameterError, match="64 bits"):
+        TextClassifier(epochs=1, **TINY).fit(movies["text"], movies["label"], callbacks=[Begun()])
+    assert not begun
 
 
 def test_a_network_without_a_vote_is_not_asked(
