@@ -78,7 +78,7 @@ class LinearFitting:
     def out_of_fold(self, rows: EncodedSample[Documents], *, seed: int) -> list[Tensor]:
         """Return the raw outputs of every model for each row, by models that have not seen it."""
         n_folds = min(_FOLDS, len(rows))
-        folds = np.random.default_rng(seed).permutation(len(rows)) % n_folds
+        folds = self._folds(rows.codes, n_folds, seed)
         outputs: list[Tensor] = []
         weight = rows.relative_weight()
         for fold in range(n_folds):
@@ -92,3 +92,16 @@ class LinearFitting:
             for all_rows, member in zip(outputs, members.values(), strict=True):
                 all_rows[torch.from_numpy(own)] = torch.from_numpy(member(documents))
         return outputs
+
+    def _folds(self, codes: NDArray[Any], n_folds: int, seed: int) -> NDArray[np.intp]:
+        """The fold of every row; all folds have the same share of each class, if there are classes.
+
+        A class that a fold has more of, the others have less of, and models of the others find it
+        less likely: of few rows that alone would tell against the models.
+        """
+        order = np.random.default_rng(seed).permutation(len(codes))
+        if isinstance(self.target, ClassificationTarget):
+            order = order[np.argsort(codes[order], kind="stable")]
+        folds = np.empty(len(codes), np.intp)
+        folds[order] = np.arange(len(codes)) % n_folds
+        return folds
