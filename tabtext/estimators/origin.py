@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from tabtext.errors import ParameterError, TabTextWarning
 from tabtext.estimators.corpora import contradictions, settings_of
@@ -61,7 +60,7 @@ def starting_point(given: Any, parameters: TextParameters) -> LanguageModel | No
     Raises
     ------
     ParameterError
-        If it is nothing of these, or nothing is under the name.
+        If it is nothing of these, not fitted, or nothing is under the name.
     """
     if isinstance(given, str) and given == AUTO:
         return _automatic(parameters)
@@ -72,7 +71,11 @@ def starting_point(given: Any, parameters: TextParameters) -> LanguageModel | No
                 f"language_model is a {type(origin).__name__}; give a fitted LanguageModel, the "
                 "directory that its save() wrote, or the name of one that ships"
             )
-        check_is_fitted(origin, "card_")
+        if not hasattr(origin, "card_"):
+            raise ParameterError(
+                "language_model is a LanguageModel that is not fitted; call its fit(texts) first, "
+                "or leave the parameter out for the model that ships"
+            )
     return origin
 
 

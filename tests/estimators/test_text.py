@@ -529,9 +529,7 @@ def test_bad_parameters_are_refused(parameters: dict, says: str, movies: pd.Data
 
 
 def test_an_unfitted_language_model_is_refused(movies: pd.DataFrame) -> None:
-    from sklearn.exceptions import NotFittedError
-
-    with pytest.raises(NotFittedError):
+    with pytest.raises(ParameterError, match=r"language_model is .* not fitted; call its fit"):
         TextClassifier(language_model=LanguageModel()).fit(movies["text"], movies["label"])
 
 
