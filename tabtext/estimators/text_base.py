@@ -233,18 +233,17 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             callbacks=callbacks,
             resume=resume,
         )
-        networks: dict[str, TextClassifierNetwork] = {}
-        histories: dict[str, History] = {}
+        networks = {direction: self._new_network(origin, direction) for direction in directions}
         vectors: NDArray[np.float32] | None = None
-        for direction in directions:
-            network = self._new_network(origin, direction)
-            if origin is not None:
-                documents, seed = rows.train.encoded, self.random_state
-                adapt_to(network.encoder, documents, origin, seed=seed, verbose=self.verbose)
-                vectors = network.encoder.word_vectors() if vectors is None else vectors
+        if origin is not None:
+            encoders = [network.encoder for network in networks.values()]
+            documents, seed = rows.train.encoded, self.random_state
+            adapt_to(encoders, documents, origin, seed=seed, verbose=self.verbose)
+            vectors = encoders[0].word_vectors()
+        histories: dict[str, History] = {}
+        for direction, network in networks.items():
             place = checkpoints_for(direction, checkpoints, directions)
             histories[direction] = train_classifier(network, rows, direction, run, place)
-            networks[direction] = network
         voters = Voters.learned(
             networks,
             self._linear_fitting(vectors),

@@ -153,6 +153,24 @@ def test_the_parameters_of_the_next_fit_change_no_saved_model(
     np.testing.assert_array_equal(loaded.predict_proba(movies["text"]), expected)
 
 
+def test_neighbours_of_words_are_counted_once_for_both_directions(
+    language_model: LanguageModel, movies: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tabtext.estimators import origin
+
+    counted = []
+    count = origin.word_vectors
+    monkeypatch.setattr(
+        origin, "word_vectors", lambda *a, **more: counted.append(a) or count(*a, **more)
+    )
+    model = TextClassifier(
+        language_model=language_model, direction="both", epochs=1, ngrams=0, verbose=0
+    )
+    model.fit(movies["text"][:60], movies["label"][:60])
+
+    assert len(counted) == 1
+
+
 def test_ngrams_without_numbers_are_refused_before_the_network_is_trained(
     movies: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +204,7 @@ def test_a_network_without_a_vote_is_not_asked(
 
     expected = (0.5 * ngrams.double() + 0.25 * frequencies.double()).softmax(dim=1).numpy()
     np.testing.assert_allclose(model.predict_proba(movies["text"]), expected, atol=1e-12)
+    assert np.isfinite(model.explain("A Wonderful film").contributions).all()
 
 
 def test_the_scale_of_sample_weights_changes_nothing(movies: pd.DataFrame) -> None:
