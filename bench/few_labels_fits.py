@@ -282,6 +282,7 @@ def fit_tabtext(task: Task, train: Labelled, valid: Labelled | None, work: Path)
     model = TextClassifier(language_model=origin, random_state=task.seed, verbose=0)
     model.fit(*train, validation=valid)
     seconds = time.perf_counter() - started
+    details["votes"] = {name: round(vote, 3) for name, vote in model.mixing_.items()}
     history = next(iter(model.histories_.values()))
     choice = f"epoch {history.best_epoch + 1} of {len(history.epochs)}"
     return Fitted(model.predict, choice, seconds, details)

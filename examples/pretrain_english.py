@@ -86,7 +86,8 @@ def write_for_others(
 ) -> float:
     """Write the model packed, with README.md and checksums; return its perplexity as it ships."""
     model.card_ |= {"corpus": corpus, "attribution": attribution}
-    model.set_params(epochs="auto", batch_size="auto")  # what fine_tune goes on with; see the card
+    # What fine_tune goes on with; how the model itself was trained, its card says.
+    model.set_params(epochs="auto", batch_size="auto", max_time=None)
     model.save(out, packed=True)
     judged = LanguageModel.load(out).evaluate(valid)
     (out / "README.md").write_text(readme(model, out.name, judged), encoding="utf-8")

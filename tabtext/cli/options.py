@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -24,6 +24,7 @@ __all__ = [
     "ModelDirectory",
     "OutModel",
     "OwnDevice",
+    "OwnEpochs",
     "OwnSeed",
     "PredictionsFile",
     "Probabilities",
@@ -78,6 +79,16 @@ class TokenKind(StrEnum):
     UNIGRAM = "unigram"
 
 
+def _number_or_auto(text: str) -> int | Literal["auto"]:
+    """Read a whole number or ``auto``."""
+    if text == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is neither a whole number nor 'auto'.") from None
+
+
 # -- what is read and written ----------------------------------------------------------------------
 
 TableFile = Annotated[Path, typer.Argument(help="CSV or Parquet file.", show_default=False)]
@@ -126,6 +137,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 TaskKind = Annotated[Task, typer.Option("--task", help="Kind of target.")]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the data.")]
+OwnEpochs = Annotated[
+    # Any, because what is a text to typer is a number or "auto" once it is read.
+    Any,
+    typer.Option(
+        "--epochs",
+        parser=_number_or_auto,
+        metavar="INTEGER|auto",
+        help="Passes over the data, auto: as many as suit its size; default: those of MODEL.",
+    ),
+]
 BatchSize = Annotated[int | None, typer.Option(help="Rows per step.")]
 LearningRate = Annotated[float | None, typer.Option(help="Peak learning rate.")]
 MaxTime = Annotated[

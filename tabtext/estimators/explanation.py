@@ -1,6 +1,6 @@
 """Why a text got its prediction: what each of its tokens speaks for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from tabtext.errors import ParameterError, did_you_mean
 from tabtext.estimators.classifier_training import in_direction
 from tabtext.estimators.voting import Voters
+from tabtext.text.classifier import TextClassifierNetwork
 from tabtext.text.documents import Documents
-from tabtext.text.explanation import ContributionMethod, token_contributions
+from tabtext.text.explanation import ContributionMethod, require_method, token_contributions
 from tabtext.training.targets import ClassificationTarget, Target
 
 __all__ = ["Explanation", "contributions_to", "output_number"]
@@ -76,17 +77,32 @@ def contributions_to(
     weights[output] = 1.0
     if isinstance(target, ClassificationTarget):
         weights[np.arange(target.n_outputs) != output] = -1.0 / (target.n_outputs - 1)
+    require_method(method)  # of networks, which may have no vote
+    total = np.zeros(document.n_tokens, np.float32)
+    for name, vote in voters.heard.items():
+        if name in voters.linear:
+            found = voters.linear[name].contributions(document) @ weights
+        else:
+            found = _of_networks(voters.networks, document, weights, method)
+        total += np.float32(vote) * found
+    return total
+
+
+def _of_networks(
+    networks: Mapping[str, TextClassifierNetwork],
+    document: Documents,
+    weights: NDArray[np.float32],
+    method: ContributionMethod,
+) -> NDArray[np.float32]:
+    """The mean over directions, token by token in the order of the text."""
     found = []
-    for direction, network in voters.networks.items():
+    for direction, network in networks.items():
         ids = in_direction(document, direction)[0]
         one = token_contributions(network, ids, weights, method=method)
         if direction == "backward":  # the words between the first and the last token are reversed
             one[1:-1] = one[-2:0:-1]
         found.append(one)
-    total = voters.mixing["network"] * np.mean(found, axis=0, dtype=np.float32)
-    for name, member in voters.linear.items():
-        total = total + voters.mixing[name] * (member.contributions(document) @ weights)
-    return np.asarray(total, np.float32)
+    return np.asarray(np.mean(found, axis=0, dtype=np.float32))
 
 
 def output_number(target: Target, output: Any, predicted: NDArray[Any]) -> tuple[int, str]:

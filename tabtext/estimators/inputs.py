@@ -22,6 +22,7 @@ __all__ = [
     "Sample",
     "combined",
     "drop_missing_targets",
+    "multiplied",
     "read_labelled",
     "read_sample",
     "split_rows",
@@ -254,16 +255,22 @@ def combined(
     """
     given = {"sample_weight": of_rows, "class_weight": of_classes}
     names = [name for name, weights in given.items() if weights is not None]
-    if of_rows is None or of_classes is None:
-        product = of_classes if of_rows is None else of_rows
-    else:
-        product = of_rows * of_classes
+    product = multiplied(of_rows, of_classes)
     if product is not None and len(product) and not product.any():
         raise ParameterError(
             f"all training rows weigh 0 by {' times '.join(names)}, so there is nothing to learn "
             "from"
         )
     return product
+
+
+def multiplied(
+    one: NDArray[np.float32] | None, other: NDArray[np.float32] | None
+) -> NDArray[np.float32] | None:
+    """Return the product of two weights of every row, None being 1."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one * other
 
 
 def split_rows(

@@ -1,6 +1,5 @@
 """The linear models that vote with a text classifier's network."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,19 +8,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tabtext.errors import ArtifactError
 from tabtext.estimators.samples import EncodedSample
 from tabtext.text.documents import Documents
 from tabtext.text.frequencies import FrequencyModel
 from tabtext.text.ngrams import NgramModel, WordModel
 from tabtext.training.targets import ClassificationTarget, Target
 
-__all__ = ["LinearFitting", "LinearMembers", "from_tensors", "to_tensors"]
+__all__ = ["LinearFitting", "LinearMembers"]
 
 LinearMembers = dict[str, NgramModel | FrequencyModel | WordModel]
 """By name: ``"ngrams"``, ``"frequencies"``, and ``"words"`` where a language model has vectors."""
 
-_NAMES = ("ngrams", "frequencies", "words")
 _FOLDS = 5
 
 
@@ -81,7 +78,7 @@ class LinearFitting:
     def out_of_fold(self, rows: EncodedSample[Documents], *, seed: int) -> list[Tensor]:
         """Return the raw outputs of every model for each row, by models that have not seen it."""
         n_folds = min(_FOLDS, len(rows))
-        folds = np.random.default_rng(seed).permutation(len(rows)) % n_folds
+        folds = self._folds(rows.codes, n_folds, seed)
         outputs: list[Tensor] = []
         weight = rows.relative_weight()
         for fold in range(n_folds):
@@ -96,67 +93,15 @@ class LinearFitting:
                 all_rows[torch.from_numpy(own)] = torch.from_numpy(member(documents))
         return outputs
 
+    def _folds(self, codes: NDArray[Any], n_folds: int, seed: int) -> NDArray[np.intp]:
+        """The fold of every row; all folds have the same share of each class, if there are classes.
 
-def to_tensors(members: LinearMembers) -> dict[str, Tensor]:
-    """Return what has to be saved of linear models, under ``name/what``."""
-    return {
-        f"{name}/{what}": torch.from_numpy(np.ascontiguousarray(array))
-        for name, member in members.items()
-        for what, array in member.tensors().items()
-    }
-
-
-def from_tensors(
-    tensors: Mapping[str, Tensor], *, vocabulary_size: int, n_outputs: int
-) -> LinearMembers:
-    """Return the linear models that ``to_tensors`` was given; none if it was given none.
-
-    Raises
-    ------
-    ArtifactError
-        If something is missing, or belongs to another vocabulary or target.
-    """
-    arrays: dict[str, dict[str, NDArray[Any]]] = {}
-    for path, tensor in tensors.items():
-        name, what = path.split("/")
-        arrays.setdefault(name, {})[what] = tensor.numpy()
-    members: LinearMembers = {}
-    try:
-        for name, of_member in arrays.items():
-            members[name] = _member(name, of_member, vocabulary_size)
-            _require_shapes(name, of_member, vocabulary_size, n_outputs)
-    except (KeyError, TypeError) as error:
-        raise ArtifactError(
-            f"the linear models of this classifier are incomplete ({error}); save it again or "
-            "restore a copy"
-        ) from error
-    return {name: members[name] for name in _NAMES if name in members}
-
-
-def _member(
-    name: str, arrays: Mapping[str, NDArray[Any]], vocabulary_size: int
-) -> NgramModel | FrequencyModel | WordModel:
-    if name == "frequencies":
-        return FrequencyModel(**arrays)
-    if name == "words":
-        return WordModel(**arrays)
-    return NgramModel(
-        int(arrays["longest"][0]),
-        vocabulary_size,
-        arrays["ngrams"],
-        arrays["weights"],
-        arrays["bias"],
-    )
-
-
-def _require_shapes(
-    name: str, arrays: Mapping[str, NDArray[Any]], vocabulary_size: int, n_outputs: int
-) -> None:
-    n_rows = len(arrays["ngrams"]) if name == "ngrams" else vocabulary_size
-    expected = {"weights": (n_rows, n_outputs), "bias": (n_outputs,), "rarity": (n_rows,)}
-    for what, shape in expected.items():
-        if what in arrays and arrays[what].shape != shape:
-            raise ArtifactError(
-                f"{what} of the linear model {name!r} have the shape {arrays[what].shape}, not "
-                f"{shape}; save the classifier again or restore a copy"
-            )
+        A class that a fold has more of, the others have less of, and models of the others find it
+        less likely: of few rows that alone would tell against the models.
+        """
+        order = np.random.default_rng(seed).permutation(len(codes))
+        if isinstance(self.target, ClassificationTarget):
+            order = order[np.argsort(codes[order], kind="stable")]
+        folds = np.empty(len(codes), np.intp)
+        folds[order] = np.arange(len(codes)) % n_folds
+        return folds

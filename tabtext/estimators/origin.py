@@ -5,11 +5,11 @@ or an error that says which parameter the language model contradicts.
 """
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from tabtext.errors import ParameterError, TabTextWarning
 from tabtext.estimators.corpora import contradictions, settings_of
@@ -61,7 +61,7 @@ def starting_point(given: Any, parameters: TextParameters) -> LanguageModel | No
     Raises
     ------
     ParameterError
-        If it is nothing of these, or nothing is under the name.
+        If it is nothing of these, not fitted, or nothing is under the name.
     """
     if isinstance(given, str) and given == AUTO:
         return _automatic(parameters)
@@ -72,7 +72,11 @@ def starting_point(given: Any, parameters: TextParameters) -> LanguageModel | No
                 f"language_model is a {type(origin).__name__}; give a fitted LanguageModel, the "
                 "directory that its save() wrote, or the name of one that ships"
             )
-        check_is_fitted(origin, "card_")
+        if not hasattr(origin, "card_"):
+            raise ParameterError(
+                "language_model is a LanguageModel that is not fitted; call its fit(texts) first, "
+                "or leave the parameter out for the model that ships"
+            )
     return origin
 
 
@@ -111,21 +115,27 @@ def warn_of_foreign_texts(documents: Documents, n_known: int) -> None:
 
 
 def adapt_to(
-    encoder: AWDLSTM, documents: Documents, origin: LanguageModel, *, seed: int, verbose: int
+    encoders: Sequence[AWDLSTM],
+    documents: Documents,
+    origin: LanguageModel,
+    *,
+    seed: int,
+    verbose: int,
 ) -> None:
-    """Turn an encoder's word vectors to how the texts of a fit use the words.
+    """Turn word vectors of encoders to how the texts of a fit use the words.
 
     What an encyclopedia tells of a word is not what it means in reviews: with 1,000 labels a linear
     model on the mean word vector of IMDb's reviews has accuracy 0.80 afterwards, before 0.74.
 
     Parameters
     ----------
-    encoder : AWDLSTM
-        The language model's, with words added to its vocabulary; changed in place.
+    encoders : sequence of AWDLSTM
+        The language model's, one for each direction, with words added to its vocabulary; changed
+        in place. As they are of one width, the neighbours of words are counted once for all.
     documents : Documents
         The training texts.
     origin : LanguageModel
-        The language model; if it takes nothing from counts, the encoder stays as it is.
+        The language model; if it takes nothing from counts, the encoders stay as they are.
     seed : int
         Of the word vectors.
     verbose : int
@@ -133,15 +143,14 @@ def adapt_to(
     """
     if origin.initial_vectors != "counts":
         return
-    size, width = encoder.embedding.weight.shape
+    size, width = encoders[0].embedding.weight.shape
     with counting(documents, verbose=verbose) as progress:
         vectors = word_vectors(documents, size, width, seed=seed, progress=progress)
-    encoder.adapt_word_vectors(
-        vectors,
-        np.arange(size) < len(origin.preprocessor_.vocabulary_),
-        np.bincount(documents.ids, minlength=size),
-        half_way=_HALF_WAY_AGAIN if origin.was_fine_tuned else HALF_WAY,
-    )
+    shared = np.arange(size) < len(origin.preprocessor_.vocabulary_)
+    counts = np.bincount(documents.ids, minlength=size)
+    half_way = _HALF_WAY_AGAIN if origin.was_fine_tuned else HALF_WAY
+    for encoder in encoders:
+        encoder.adapt_word_vectors(vectors, shared, counts, half_way=half_way)
 
 
 def require_no_contradiction(parameters: TextParameters, origin: LanguageModel) -> None:

@@ -49,7 +49,8 @@ def model_directory(name_or_path: str | Path) -> Path:
     Raises
     ------
     ParameterError
-        If nothing ships under this name, and there is no such directory.
+        If nothing ships under this name, and there is no such directory; or if this is neither a
+        name nor a path.
 
     Examples
     --------
@@ -57,6 +58,11 @@ def model_directory(name_or_path: str | Path) -> Path:
     Traceback (most recent call last):
     tabtext.errors.ParameterError: no saved model at englsh-smal, and ...
     """
+    if not isinstance(name_or_path, str | os.PathLike):  # numbers would be open files to os.path
+        raise ParameterError(
+            f"{name_or_path!r} names no language model; give the directory that save() wrote, or "
+            f"the name of one that ships with tabtext: {', '.join(pretrained_names())}"
+        )
     versions = _versions()
     if isinstance(name_or_path, str):
         found = [

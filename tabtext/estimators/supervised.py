@@ -130,9 +130,14 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         """The loss of every row."""
         return make_loss(self._loss_name(), **self._loss_settings())
 
-    def _row_weights(self, codes: NDArray[Any]) -> NDArray[np.float32] | None:
-        """Weights of training rows that come on top of the caller's."""
-        del codes
+    def _row_weights(
+        self, codes: NDArray[Any], *, counted: NDArray[Any] | None = None
+    ) -> NDArray[np.float32] | None:
+        """Weights of rows to learn from that come on top of the caller's.
+
+        What is common and what is rare is counted in ``counted``, or in the rows themselves.
+        """
+        del codes, counted
         return None
 
     def _classes_of(self, sample: Sample) -> NDArray[np.int64] | None:

@@ -105,7 +105,8 @@ class ClassificationTask(ClassifierMixin, SupervisedEstimator[Features], Generic
         bound; for a single target column.
     class_weight : "balanced", mapping of class to weight, or None
         How much rows of each class count in training, times their sample weight. ``"balanced"``
-        gives rare classes the same total weight as frequent ones.
+        gives rare classes the same total weight as frequent ones. Metrics of validation rows are
+        those of the sample weights alone.
 
     Attributes
     ----------
@@ -179,9 +180,11 @@ class ClassificationTask(ClassifierMixin, SupervisedEstimator[Features], Generic
             return None
         return ClassificationTarget.fit(sample.target_table).encode(sample.target_table)
 
-    def _row_weights(self, codes: NDArray[Any]) -> NDArray[np.float32] | None:
+    def _row_weights(
+        self, codes: NDArray[Any], *, counted: NDArray[Any] | None = None
+    ) -> NDArray[np.float32] | None:
         if isinstance(self.target_, ClassificationTarget):
-            return self.target_.row_weights(codes, self.class_weight)
+            return self.target_.row_weights(codes, self.class_weight, counted=counted)
         if self.class_weight is not None:
             raise ParameterError("class_weight needs a single target column, not several labels")
         return None

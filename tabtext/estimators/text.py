@@ -5,15 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tabtext.estimators.inputs import Sample
 from tabtext.estimators.linear_members import LinearFitting
 from tabtext.estimators.parameter_checks import require_whole
 from tabtext.estimators.tasks import ClassificationTask, RegressionTask
 from tabtext.estimators.text_base import TextEstimator
 from tabtext.text.documents import Documents
+from tabtext.text.ngrams import require_numbers
 
 __all__ = ["TextClassifier", "TextRegressor"]
 
-_LONGEST_NGRAM = 3  # numbers of longer ones would not fit 64 bits
+_LONGEST_NGRAM = 3  # numbers of longer ones would not fit 64 bits with 60,000 words
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -55,6 +57,12 @@ class TextClassifier(ClassificationTask[Documents], TextEstimator):
         """Raise ``ParameterError`` for what no later stage would notice before work begins."""
         super().check_parameters()
         require_whole("ngrams", self.ngrams, smallest=0, largest=_LONGEST_NGRAM)
+
+    def _learn_features(self, sample: Sample) -> Documents:
+        documents = super()._learn_features(sample)
+        if self.ngrams:  # now, because the linear models come after hours of the network, perhaps
+            require_numbers(self.ngrams, len(self.preprocessor_.vocabulary_))
+        return documents
 
     def _linear_fitting(self, vectors: NDArray[np.float32] | None) -> LinearFitting | None:
         if not self.ngrams:

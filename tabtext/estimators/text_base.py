@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -22,7 +22,7 @@ from tabtext.estimators.classifier_training import (
 from tabtext.estimators.defaults import choose_documents, choose_text_epochs
 from tabtext.estimators.explanation import Explanation, contributions_to, output_number
 from tabtext.estimators.fine_tuning import require_directions
-from tabtext.estimators.inputs import Sample
+from tabtext.estimators.inputs import Sample, multiplied
 from tabtext.estimators.language_model import LanguageModel
 from tabtext.estimators.linear_members import LinearFitting
 from tabtext.estimators.origin import (
@@ -233,22 +233,21 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             callbacks=callbacks,
             resume=resume,
         )
-        networks: dict[str, TextClassifierNetwork] = {}
-        histories: dict[str, History] = {}
+        networks = {direction: self._new_network(origin, direction) for direction in directions}
         vectors: NDArray[np.float32] | None = None
-        for direction in directions:
-            network = self._new_network(origin, direction)
-            if origin is not None:
-                documents, seed = rows.train.encoded, self.random_state
-                adapt_to(network.encoder, documents, origin, seed=seed, verbose=self.verbose)
-                vectors = network.encoder.word_vectors() if vectors is None else vectors
+        if origin is not None:
+            encoders = [network.encoder for network in networks.values()]
+            documents, seed = rows.train.encoded, self.random_state
+            adapt_to(encoders, documents, origin, seed=seed, verbose=self.verbose)
+            vectors = encoders[0].word_vectors()
+        histories: dict[str, History] = {}
+        for direction, network in networks.items():
             place = checkpoints_for(direction, checkpoints, directions)
             histories[direction] = train_classifier(network, rows, direction, run, place)
-            networks[direction] = network
         voters = Voters.learned(
             networks,
             self._linear_fitting(vectors),
-            rows,
+            self._voting_rows(rows),
             self.target_,
             self._row_loss(),
             seed=self.random_state,
@@ -257,6 +256,17 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         self.networks_, self.histories_ = networks, histories
         self.linear_, self.mixing_ = voters.linear, dict(voters.mixing)
         self.card_ = self._new_card(rows, origin, run)
+
+    def _voting_rows(self, rows: PreparedRows[Documents]) -> PreparedRows[Documents]:
+        """The rows that the votes are learned from: all weigh what training rows of a class do.
+
+        The validation rows of metrics keep the caller's weights.
+        """
+        if rows.valid is None:
+            return rows
+        of_classes = self._row_weights(rows.valid.codes, counted=rows.train.codes)
+        weight = multiplied(rows.valid.weight, of_classes)
+        return replace(rows, valid=replace(rows.valid, weight=weight))
 
     def _new_card(
         self, rows: PreparedRows[Documents], origin: LanguageModel | None, run: ClassifierRun

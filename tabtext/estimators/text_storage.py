@@ -9,7 +9,8 @@ weights.safetensors  the networks of all directions: forward/..., backward/...; 
 
 import hashlib
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from tabtext.artifacts import read_weights, write_artifact
 from tabtext.errors import ArtifactError
-from tabtext.estimators.linear_members import from_tensors, to_tensors
+from tabtext.estimators.linear_storage import from_tensors, to_tensors
 from tabtext.estimators.plain_values import plain
 from tabtext.text.classifier import TextClassifierNetwork
 from tabtext.text.language_model import LanguageModelNetwork
@@ -77,6 +78,7 @@ def fill(
     preprocessor = TextPreprocessor.load(directory / _PREPROCESSOR)
     _require_own(preprocessor, config["preprocessor"], directory)
     weights = read_weights(directory, config)
+    _require_networks(config, weights)
     networks: dict[str, Any] = {}
     for direction, shape in config["networks"].items():
         with Unfilled():
@@ -98,16 +100,46 @@ def fill(
             n_outputs=estimator.target_.n_outputs,
         )
         estimator.mixing_ = dict(config["mixing"])
-        if list(estimator.mixing_) != ["network", *estimator.linear_]:
-            raise ArtifactError(
-                f"{', '.join(estimator.mixing_)} are said to vote, however: the weights are those "
-                f"of {', '.join(['network', *estimator.linear_])}; save the classifier again or "
-                "restore a copy"
-            )
+        _require_votes(estimator.mixing_, ["network", *estimator.linear_])
         estimator.n_features_in_ = len(estimator.feature_names_in_)
         estimator.pruning_ = None
     estimator.card_ = dict(config["card"])
     estimator.place_model()
+
+
+def _require_networks(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+    """Refuse a model that has not exactly the networks that the fit made.
+
+    The parameter ``direction`` does not tell which those are: it may be set for the next fit.
+    """
+    trained = config["card"]["recipe"]["directions"].split(", ")
+    parts = {name.partition("/")[0] for name in weights} - {_LINEAR}
+    for what, found in {
+        "networks": config["networks"],
+        "histories": config["histories"],
+        "weights of networks": parts,
+    }.items():
+        if sorted(found) != sorted(trained):
+            raise ArtifactError(
+                f"{what} of the saved model are {', '.join(sorted(found)) or 'missing'}, however: "
+                f"the card says {', '.join(trained)}; save the model again or restore a copy"
+            )
+
+
+def _require_votes(mixing: Mapping[str, Any], voters: Sequence[str]) -> None:
+    """Refuse votes of others than the models that there are, and votes that are no numbers."""
+    if list(mixing) != voters:
+        raise ArtifactError(
+            f"{', '.join(mixing)} are said to vote, however: the weights are those of "
+            f"{', '.join(voters)}; save the classifier again or restore a copy"
+        )
+    for name, vote in mixing.items():
+        is_number = isinstance(vote, float | int) and not isinstance(vote, bool)
+        if not (is_number and 0 <= vote <= sys.float_info.max):  # which nan is not, either
+            raise ArtifactError(
+                f"the vote of {name!r} is {vote!r}, not a finite number of at least 0; save the "
+                "classifier again or restore a copy"
+            )
 
 
 def _parameters(estimator: "LanguageModel | TextEstimator") -> dict[str, Any]:

@@ -66,7 +66,7 @@ class Voters:
         fitting : LinearFitting or None
             How the linear models are fitted; None for none.
         rows : PreparedRows
-            Training and validation rows.
+            Training and validation rows, weighted as the votes are to be learned.
         target : Target
             What the codes mean.
         row_loss : callable
@@ -99,12 +99,19 @@ class Voters:
         votes = [network, *(together * weight for weight in among)]
         return cls(networks, linear, dict(zip(["network", *linear], votes, strict=True)))
 
+    @property
+    def heard(self) -> Mapping[str, float]:
+        """The votes that count; all where none does.
+
+        With few labels the networks may well have no vote: then they, the slow ones, rest.
+        """
+        return {name: vote for name, vote in self.mixing.items() if vote} or self.mixing
+
     def raw(self, documents: Documents, target: Target) -> Tensor:
         """Return the raw outputs of all together ``(documents, outputs)``, on the CPU."""
         if not self.linear:
             return self._raw_of("network", documents, target)
-        # With few labels the networks may well have no vote: then they, the slow ones, rest.
-        heard = {name: vote for name, vote in self.mixing.items() if vote} or self.mixing
+        heard = self.heard
         raws = [self._raw_of(name, documents, target) for name in heard]
         return mixed(raws, list(heard.values()))
 

@@ -35,14 +35,16 @@ def adapted_vectors(
     Words that the network knows turn from its vector to that of the new texts, the further the more
     often they occur there. What is blended with its vector has that vector's length, which tells
     the softmax how frequent the word is; where the two point apart, the blend is shorter, which
-    says that neither is sure. New words have vectors as long as those of known rare words.
+    says that neither is sure. New words have vectors as long as those of known rare words. A word
+    of which nothing was counted, having no neighbour, keeps what it has.
 
     Parameters
     ----------
     counted : float32 array of shape (n_words, width)
         From counts in the new texts, see ``word_vectors``.
     carried : float32 array of shape (n_words, width)
-        The network's vectors, and anything for words that it does not know.
+        The network's vectors; for words that it does not know, what they have if nothing was
+        counted of them.
     shared : bool array of shape (n_words,)
         Which words it knows.
     counts : int array of shape (n_words,)
@@ -82,7 +84,7 @@ def adapted_vectors(
     left, _, right = np.linalg.svd((counted[known] * weight).T @ carried[known])
     turned = counted @ (left @ right)
     turned *= (_lengths(carried, known, counts) / np.maximum(_norms(turned), _SMALLEST))[:, None]
-    share = np.where(shared, told * counts / (counts + half_way), 1.0)[:, None]
+    share = (told * np.where(shared, counts / (counts + half_way), 1.0))[:, None]
     return np.asarray(share * turned + (1 - share) * carried, np.float32)
 
 

@@ -81,10 +81,7 @@ def token_contributions(
     >>> token_contributions(network, [2, 0, 3], method="occlusion")[1]
     np.float32(0.0)
     """
-    if method not in get_args(ContributionMethod):
-        raise ParameterError(
-            f"method must be one of {', '.join(get_args(ContributionMethod))}, however: {method!r}"
-        )
+    require_method(method)
     if rows_at_once < 1:
         raise ParameterError(f"rows_at_once must be at least 1, however: {rows_at_once=}")
     like = network.encoder.embedding.weight
@@ -99,6 +96,19 @@ def token_contributions(
     else:
         found = _fall_when_occluded(network, document, weights, rows_at_once)
     return found.float().cpu().numpy()
+
+
+def require_method(method: str) -> None:
+    """Raise ``ParameterError`` unless this is a method of ``token_contributions``.
+
+    Examples
+    --------
+    >>> require_method("gradient")
+    """
+    if method not in get_args(ContributionMethod):
+        raise ParameterError(
+            f"method must be one of {', '.join(get_args(ContributionMethod))}, however: {method!r}"
+        )
 
 
 def _gradient_times_input(

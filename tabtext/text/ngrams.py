@@ -17,7 +17,7 @@ from tabtext.errors import ParameterError
 from tabtext.text.documents import Documents
 from tabtext.text.logistic import fit_logistic, fit_outputs
 
-__all__ = ["NgramModel", "WordModel"]
+__all__ = ["NgramModel", "WordModel", "fit_64_bits", "require_numbers"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -104,11 +104,7 @@ class NgramModel:
         ParameterError
             If n-grams of this length have no number in 64 bits, or a number is out of range.
         """
-        if longest < 1 or (vocabulary_size + 1) ** longest > _LARGEST:
-            raise ParameterError(
-                f"{longest=} must be at least 1, and n-grams of {vocabulary_size:,} tokens have "
-                "to fit 64 bits; 3 is enough for any use"
-            )
+        require_numbers(longest, vocabulary_size)
         numbers, ends = _collected(documents, longest, vocabulary_size)
         ngrams, n_texts = np.unique(numbers, return_counts=True)
         ngrams = ngrams[n_texts >= min_texts]
@@ -235,6 +231,32 @@ class WordModel:
     def tensors(self) -> dict[str, npt.NDArray[Any]]:
         """Return what has to be saved."""
         return {"weights": self.weights, "bias": self.bias}
+
+
+def fit_64_bits(longest: int, vocabulary_size: int) -> bool:
+    """Return whether all n-grams of so many distinct tokens, and so long, have numbers.
+
+    Examples
+    --------
+    >>> fit_64_bits(3, 60_000), fit_64_bits(4, 60_000), fit_64_bits(0, 60_000)
+    (True, False, False)
+    """
+    # A damaged model may have any length, and the power of a large one would take for ever.
+    return 1 <= longest < 64 and (vocabulary_size + 1) ** longest <= _LARGEST
+
+
+def require_numbers(longest: int, vocabulary_size: int) -> None:
+    """Raise ``ParameterError`` unless n-grams have numbers; see ``fit_64_bits``.
+
+    Examples
+    --------
+    >>> require_numbers(3, 60_000)
+    """
+    if not fit_64_bits(longest, vocabulary_size):
+        raise ParameterError(
+            f"n-grams of up to {longest} of {vocabulary_size:,} distinct tokens have no numbers "
+            "of 64 bits; give a length of at least 1, a shorter one, or a smaller max_vocabulary"
+        )
 
 
 def _collected(

@@ -86,6 +86,25 @@ def test_fine_tuning_makes_a_new_model_and_leaves_the_old_one(texts: Path) -> No
     assert not (texts / "tuned.checkpoints").exists()
 
 
+def test_fine_tuning_may_choose_its_epochs_itself(texts: Path) -> None:
+    tune = ("lm", "fine-tune", texts / "lm", texts / "reviews.csv", "--text-column", "text")
+
+    run_well(*tune, "--out", texts / "auto", "--quiet", "--epochs", "auto", "--max-time", "0.001s")
+
+    assert tabtext.load(texts / "lm").epochs == 1
+    assert tabtext.load(texts / "auto").epochs == "auto"
+
+
+def test_epochs_that_are_no_number_are_refused(texts: Path) -> None:
+    tune = ("lm", "fine-tune", texts / "lm", texts / "reviews.csv", "--out", texts / "never")
+
+    done = run(*tune, "--epochs", "many")
+
+    assert done.exit_code == 2
+    assert "neither a whole number nor 'auto'" in " ".join(done.output.split())
+    assert not (texts / "never").exists()
+
+
 def test_generate_prints_as_many_texts_as_asked_for(texts: Path) -> None:
     prompt = "The qwzx"  # unknown words of the prompt are shown as they were written
     command = ["lm", "generate", texts / "lm", "--prompt", prompt, "--n", 3, "--length", 8]

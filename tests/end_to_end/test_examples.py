@@ -84,13 +84,18 @@ def test_pretrain_english_writes_a_packed_model_that_says_what_it_is(
     out = tmp_path / "english-tiny-v1"
 
     pretrain.main(
-        [str(tmp_path / "articles"), "--valid", str(tmp_path / "valid.parquet"), "--out", str(out)]
-    )
+        [
+            str(tmp_path / "articles"), "--valid", str(tmp_path / "valid.parquet"),
+            "--out", str(out), "--max-time", "1h",
+        ]
+    )  # fmt: skip
 
     verify(out)
     config = read_config(out)
     assert config["packing"] == "int8_rows"
     assert config["card"]["corpus"] == "English Wikipedia"
+    own = {name: config["parameters"][name] for name in ("epochs", "batch_size", "max_time")}
+    assert own == {"epochs": "auto", "batch_size": "auto", "max_time": None}
     readme = (out / "README.md").read_text()
     for part in ("# english-tiny-v1", "ShareAlike 3.0", "| step | loss |"):
         assert part in readme

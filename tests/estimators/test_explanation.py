@@ -15,6 +15,7 @@ from tabtext.text.classifier import TextClassifierNetwork
 from tabtext.text.documents import Documents
 from tabtext.text.encoder.awd_lstm import AWDLSTM, EncoderOptions
 from tabtext.text.explanation import token_contributions
+from tabtext.text.ngrams import WordModel
 from tabtext.training.targets import ClassificationTarget, MultilabelTarget
 
 TINY = {"epochs": 1, "embedding_width": 8, "hidden_width": 12, "verbose": 0, "batch_size": 64}
@@ -161,3 +162,38 @@ def test_many_classes_take_one_pass_over_each_direction(
     contributions_to(3, alone(networks), DOCUMENT, many, method)
 
     assert len(passes) == 2
+
+
+def votes(network_vote: float) -> tuple[Voters, WordModel]:
+    words = WordModel(np.arange(24, dtype=np.float32).reshape(12, 2), np.zeros(2, np.float32))
+    mixing = {"network": network_vote, "words": 0.5}
+    return Voters({"forward": network(2)}, {"words": words}, mixing), words
+
+
+def test_what_has_no_vote_is_not_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(*_: object, **__: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr("tabtext.estimators.explanation.token_contributions", asked)
+    voters, words = votes(0.0)
+
+    found = contributions_to(1, voters, DOCUMENT, MultilabelTarget(("a", "b")), "occlusion")
+
+    np.testing.assert_allclose(found, 0.5 * words.contributions(DOCUMENT)[:, 1])
+
+
+def test_contributions_add_up_by_vote() -> None:
+    target = MultilabelTarget(("a", "b"))
+    voters, words = votes(2.0)
+
+    found = contributions_to(1, voters, DOCUMENT, target, "gradient")
+
+    of_network = token_contributions(voters.networks["forward"], DOCUMENT[0], 1)
+    expected = 2.0 * of_network + 0.5 * words.contributions(DOCUMENT)[:, 1]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("vote", [0.0, 1.0])
+def test_an_unknown_method_is_refused_whoever_votes(vote: float) -> None:
+    with pytest.raises(ParameterError, match="gradient, occlusion"):
+        contributions_to(0, votes(vote)[0], DOCUMENT, MultilabelTarget(("a", "b")), "guess")

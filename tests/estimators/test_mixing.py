@@ -1,11 +1,16 @@
 """Weights by which models vote."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import one_hot
 
+from tabtext.estimators.linear_members import LinearFitting
 from tabtext.estimators.mixing import mixed, mixing_weights
+from tabtext.estimators.samples import EncodedSample
+from tabtext.text.documents import Documents
 from tabtext.training.losses import make_loss
+from tabtext.training.targets import ClassificationTarget
 
 LOSS = make_loss("cross_entropy")
 CODES = torch.arange(600) % 2
@@ -60,3 +65,14 @@ def test_rows_count_by_their_weight() -> None:
     weighted = mixing_weights(raws, CODES, LOSS, first_half)
 
     assert weighted[0] > plain[0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_even_classes_tell_nothing_against_models_that_have_not_seen_a_row(seed: int) -> None:
+    codes = np.arange(20) % 2
+    rows = EncodedSample(Documents.of([[5, 6]] * 20), codes, codes, None)  # all texts are alike
+    target = ClassificationTarget("label", ("blame", "praise"))
+    fitting = LinearFitting(target=target, longest=2, vocabulary_size=9, vectors=None)
+
+    for raw in fitting.out_of_fold(rows, seed=seed):
+        torch.testing.assert_close(raw, torch.zeros(20, 2), atol=1e-5, rtol=0)

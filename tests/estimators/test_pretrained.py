@@ -84,6 +84,12 @@ def test_what_cannot_be_a_path_is_no_model(name: str, told: str) -> None:
         LanguageModel.from_pretrained(name)
 
 
+@pytest.mark.parametrize("given", [None, 1.5, 0, True, [], b"english-small"], ids=repr)
+def test_what_is_no_name_and_no_path_is_refused(given: object, shipped: Path) -> None:
+    with pytest.raises(ParameterError, match=r"names no language model; give .*english-small"):
+        LanguageModel.from_pretrained(given)
+
+
 def test_an_unknown_name_is_told_what_ships(shipped: Path) -> None:
     says = (
         r"no saved model at englsh-small, and no model of that name ships with tabtext\. Give "

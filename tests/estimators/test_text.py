@@ -7,13 +7,13 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 import tabtext
 from tabtext.datasets import load_snippets
 from tabtext.errors import (
-    ArtifactError,
     ColumnTypeError,
     DataError,
     ParameterError,
@@ -97,8 +97,6 @@ def test_the_encoder_learns_with_the_head(
 def test_a_frozen_encoder_keeps_the_language_models_weights(
     language_model: LanguageModel, movies: pd.DataFrame
 ) -> None:
-    import torch
-
     head_only = {"phases": (tabtext.training.Phase(epochs=1, freeze_to=-1),)}
     model = TextClassifier(
         language_model=language_model, training=head_only, averaging=None, verbose=0
@@ -155,29 +153,37 @@ def test_the_parameters_of_the_next_fit_change_no_saved_model(
     np.testing.assert_array_equal(loaded.predict_proba(movies["text"]), expected)
 
 
-@pytest.mark.parametrize(
-    ("name", "says"),
-    [
-        ("linear/frequencies/", "are said to vote, however"),
-        ("linear/ngrams/longest", "incomplete"),
-        ("linear/ngrams/weights", "ngrams' have the shape"),
-        ("linear/frequencies/rarity", "frequencies' have the shape"),
-    ],
-)
-def test_damaged_linear_models_are_told(
-    movies: pd.DataFrame, tmp_path: Path, name: str, says: str
+def test_neighbours_of_words_are_counted_once_for_both_directions(
+    language_model: LanguageModel, movies: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from safetensors.torch import load_file, save_file
+    from tabtext.estimators import origin
 
-    model = TextClassifier(epochs=1, **TINY).fit(movies["text"], movies["label"])
-    model.save(tmp_path / "model")
-    path = tmp_path / "model" / "weights.safetensors"
-    kept = {key: tensor for key, tensor in load_file(path).items() if not key.startswith(name)}
-    cut = {} if len(kept) < len(load_file(path)) - 1 else {name: load_file(path)[name][:-1]}
-    save_file({**kept, **(cut if "shape" in says else {})}, path)
+    counted = []
+    count = origin.word_vectors
+    monkeypatch.setattr(
+        origin, "word_vectors", lambda *a, **more: counted.append(a) or count(*a, **more)
+    )
+    model = TextClassifier(
+        language_model=language_model, direction="both", epochs=1, ngrams=0, verbose=0
+    )
+    model.fit(movies["text"][:60], movies["label"][:60])
 
-    with pytest.raises(ArtifactError, match=says):
-        tabtext.load(tmp_path / "model")
+    assert len(counted) == 1
+
+
+def test_ngrams_without_numbers_are_refused_before_the_network_is_trained(
+    movies: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tabtext.text.ngrams._LARGEST", 10_000)
+    begun = []
+
+    class Begun(tabtext.training.Callback):
+        def step_ended(self, run: object) -> None:
+            begun.append(run)
+
+    with pytest.raises(ParameterError, match="64 bits"):
+        TextClassifier(epochs=1, **TINY).fit(movies["text"], movies["label"], callbacks=[Begun()])
+    assert not begun
 
 
 def test_a_network_without_a_vote_is_not_asked(
@@ -198,6 +204,7 @@ def test_a_network_without_a_vote_is_not_asked(
 
     expected = (0.5 * ngrams.double() + 0.25 * frequencies.double()).softmax(dim=1).numpy()
     np.testing.assert_allclose(model.predict_proba(movies["text"]), expected, atol=1e-12)
+    assert np.isfinite(model.explain("A Wonderful film").contributions).all()
 
 
 def test_the_scale_of_sample_weights_changes_nothing(movies: pd.DataFrame) -> None:
@@ -326,6 +333,55 @@ def test_class_weights_move_the_predictions() -> None:
 
     share = [m.predict_proba(movies["text"])[:, 1].mean() for m in (plain, weighted)]
     assert share[1] > share[0] + 0.05
+
+
+def rated(n_rows: int, n_positive: int) -> tuple[pd.Series, np.ndarray]:
+    """Sentences that are hard to tell apart, so many of them praise."""
+    positive = load_snippets("movies")["rating"] > 0
+    texts = load_snippets("movies")["text"]
+    praise, blame = texts[positive][:n_positive], texts[~positive][: n_rows - n_positive]
+    labels = np.repeat(["pos", "neg"], [len(praise), len(blame)])
+    return pd.concat([praise, blame]), labels
+
+
+def test_class_weights_and_the_same_weights_of_rows_give_the_same_votes() -> None:
+    texts, labels = rated(400, 80)
+    by_class = TextClassifier(epochs=1, class_weight={"pos": 4.0}, **TINY).fit(texts, labels)
+    by_row = TextClassifier(epochs=1, **TINY)
+    by_row.fit(texts, labels, sample_weight=np.where(labels == "pos", 4.0, 1.0))
+
+    assert by_class.mixing_ == pytest.approx(by_row.mixing_)
+
+
+def test_balanced_votes_count_the_classes_of_the_training_rows() -> None:
+    training, validation = rated(300, 60), rated(200, 150)
+    models = [
+        TextClassifier(epochs=1, class_weight=weight, **TINY).fit(*training, validation=validation)
+        for weight in ("balanced", {"pos": 300 / 120, "neg": 300 / 480}, None)
+    ]
+    balanced, weighted, plain = (model.mixing_ for model in models)
+
+    assert balanced == pytest.approx(weighted)
+    assert balanced != pytest.approx(plain)
+
+
+def test_metrics_of_validation_rows_leave_classes_as_they_are() -> None:
+    texts, labels = rated(300, 60)
+    model = TextClassifier(epochs=1, class_weight="balanced", **TINY)
+    model.fit(texts, labels, validation=(texts, labels))
+
+    judged = model.evaluate(texts, labels)
+
+    assert model.card_["metrics"] == pytest.approx(judged)
+
+
+def test_validation_rows_that_weigh_nothing_leave_the_votes_as_they_begin() -> None:
+    texts, labels = rated(300, 60)
+    model = TextClassifier(epochs=1, class_weight={"neg": 0.0}, **TINY)
+    blame = labels == "neg"
+    model.fit(texts, labels, validation=(texts[blame], labels[blame]))
+
+    assert model.mixing_["network"] == 0.0
 
 
 def test_a_regressor_predicts_ratings(movies: pd.DataFrame, tmp_path: Path) -> None:
@@ -492,9 +548,7 @@ def test_bad_parameters_are_refused(parameters: dict, says: str, movies: pd.Data
 
 
 def test_an_unfitted_language_model_is_refused(movies: pd.DataFrame) -> None:
-    from sklearn.exceptions import NotFittedError
-
-    with pytest.raises(NotFittedError):
+    with pytest.raises(ParameterError, match=r"language_model is .* not fitted; call its fit"):
         TextClassifier(language_model=LanguageModel()).fit(movies["text"], movies["label"])
 
 

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from tabtext.errors import ParameterError
 from tabtext.text.documents import Documents
-from tabtext.text.ngrams import NgramModel, WordModel
+from tabtext.text.ngrams import NgramModel, WordModel, fit_64_bits
 
 SIZE = 12
 EXCLUSIVE = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]] * 3)
@@ -114,6 +114,11 @@ def test_ngrams_of_few_texts_are_left_out() -> None:
     model = NgramModel.fit(documents, np.eye(2), vocabulary_size=SIZE, min_texts=2)
 
     assert model.ngrams.tolist() == [6]  # word 5
+
+
+@pytest.mark.parametrize("longest", [-1, 0, 4, 64, 2**62])
+def test_what_does_not_fit_64_bits_has_no_number(longest: int) -> None:
+    assert not fit_64_bits(longest, 60_000)
 
 
 def test_what_does_not_fit_64_bits_is_refused() -> None:

@@ -119,7 +119,11 @@ class ClassificationTarget:
         return np.asarray(np.asarray(self.classes)[raw.argmax(dim=1).numpy()])
 
     def row_weights(
-        self, codes: NDArray[np.int64], class_weight: ClassWeight
+        self,
+        codes: NDArray[np.int64],
+        class_weight: ClassWeight,
+        *,
+        counted: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float32] | None:
         """Weights of rows by their class.
 
@@ -130,6 +134,9 @@ class ClassificationTarget:
         class_weight : "balanced", mapping of class to weight, or None
             Balanced weights are ``rows / (classes * rows of the class)``, as in scikit-learn.
             Classes that a mapping leaves out weigh 1.
+        counted : ndarray of int64, optional
+            Class numbers of the rows that ``"balanced"`` counts; default: ``codes``. Validation
+            rows weigh what training rows of their class do.
 
         Raises
         ------
@@ -144,8 +151,9 @@ class ClassificationTarget:
                     f"class_weight={class_weight!r}; use 'balanced', a mapping of class to weight, "
                     "or None"
                 )
-            counts = np.bincount(codes, minlength=len(self.classes))
-            per_class = len(codes) / (len(self.classes) * np.maximum(counts, 1))
+            counted = codes if counted is None else counted
+            counts = np.bincount(counted, minlength=len(self.classes))
+            per_class = len(counted) / (len(self.classes) * np.maximum(counts, 1))
         else:
             unknown = [label for label in class_weight if label not in self.classes]
             if unknown:

@@ -97,6 +97,18 @@ def test_balanced_weights_give_every_class_the_same_total() -> None:
     assert weights.sum() == pytest.approx(4)
 
 
+def test_balanced_weights_of_some_rows_may_be_counted_in_others() -> None:
+    target = ClassificationTarget("y", ("a", "b"))
+    counted = np.array([0, 0, 0, 1])
+
+    weights = target.row_weights(np.array([1, 1, 0]), "balanced", counted=counted)
+
+    expected = target.row_weights(counted, "balanced")
+    assert weights is not None
+    assert expected is not None
+    assert weights.tolist() == expected[[3, 3, 0]].tolist()
+
+
 def test_a_mapping_weighs_the_classes_it_names() -> None:
     target = ClassificationTarget("y", ("a", "b"))
 
