@@ -70,7 +70,7 @@ def fit_xgboost(table: Table, train, valid, seed: int) -> Predict:
 def fit_catboost(table: Table, train, valid, seed: int) -> Predict:
     from catboost import CatBoostClassifier, CatBoostRegressor
 
-    categories = list(train.select_dtypes("category"))
+    categories = list(train.drop(columns=table.target).select_dtypes("category"))
 
     def readable(frame):  # gaps in categories are refused
         return frame.assign(**{name: frame[name].astype(object).fillna("") for name in categories})
@@ -115,7 +115,7 @@ def fit_fastai(table: Table, train, valid, seed: int) -> Predict:
 
     set_seed(seed)
     rows = pd.concat([train, valid], ignore_index=True)
-    categories = list(train.select_dtypes("category").drop(columns=table.target, errors="ignore"))
+    categories = list(train.drop(columns=table.target).select_dtypes("category"))
     loaders = TabularDataLoaders.from_df(
         rows,
         procs=[Categorify, FillMissing, Normalize],
