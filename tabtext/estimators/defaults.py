@@ -55,6 +55,7 @@ __all__ = [
     "choose_fine_tuning_epochs",
     "choose_hidden",
     "choose_language_model_epochs",
+    "choose_patience",
     "choose_streams",
     "choose_text_epochs",
 ]
@@ -62,6 +63,7 @@ __all__ = [
 _SMALLEST_BATCH, _LARGEST_BATCH = 64, 4096
 _STEPS_PER_EPOCH = 128
 _FEW_ROWS = 100_000
+_PATIENCE = 12
 
 
 def choose_batch_size(n_rows: int) -> int:
@@ -115,6 +117,20 @@ def choose_hidden(network: str, n_rows: int, *, regression: bool) -> tuple[int, 
     if network == "mlp":
         return 512, 256
     return (256, 128) if regression and n_rows <= _FEW_ROWS else (128, 64)
+
+
+def choose_patience(averaging: str | None, *, snapshots: bool) -> int | None:
+    """Return after how many epochs without improvement training may end, or None.
+
+    The weights of snapshots and of ``"swa"`` come from the end of a schedule, which has to be
+    reached; so do the best weights that are no average, because the rate falls to the end.
+
+    Examples
+    --------
+    >>> choose_patience("ema", snapshots=False), choose_patience("swa", snapshots=False)
+    (12, None)
+    """
+    return _PATIENCE if averaging == "ema" and not snapshots else None
 
 
 def choose_streams(n_tokens: int, bptt: int) -> int:

@@ -24,7 +24,7 @@ from tabtext.training.metrics import METRICS
 from tabtext.training.options import TrainingOptions
 from tabtext.training.prediction import predict
 from tabtext.training.streaming import StreamedBatches, fits_on
-from tabtext.training.targets import Target
+from tabtext.training.targets import RegressionTarget, Target
 from tabtext.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def build_model(
     return TabM(
         TabularEncoder(**columns),
         target.n_outputs,
-        combine=_COMBINE[target.task],
+        combine=_combine(target),
         n_members=options.n_members,
         **shape,
     )
@@ -200,6 +200,13 @@ def embedding_vectors(
     position = preprocessor.categorical_names_.index(column)
     vectors = tables.table(position).detach().cpu().numpy()
     return pd.DataFrame(vectors.copy(), index=pd.Index(labels, name=column, dtype=object))
+
+
+def _combine(target: Target) -> Combine:
+    """How members' outputs become one, so that predictions are their mean."""
+    if isinstance(target, RegressionTarget) and target.y_range is not None:
+        return "labels"  # what is scaled to the range is a sigmoid, as with labels
+    return _COMBINE[target.task]
 
 
 def _columns(

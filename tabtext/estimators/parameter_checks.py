@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from tabtext.errors import ParameterError, did_you_mean
 
 __all__ = ["require_choice", "require_share", "require_whole", "require_widths"]
@@ -60,7 +62,7 @@ def require_widths(name: str, value: Any) -> None:
     --------
     >>> require_widths("head_widths", (50, 25))
     """
-    is_sequence = hasattr(value, "__len__") and not isinstance(value, str | bytes)
+    is_sequence = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
     if not (is_sequence and all(_is_whole(width, 1, None) for width in value)):
         raise ParameterError(
             f"{name}={value!r} must be a sequence of whole numbers of at least 1, such as (50,)"

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from sklearn.base import RegressorMixin
 
-from tabtext.estimators.defaults import choose_dropout, choose_hidden
+from tabtext.estimators.defaults import choose_dropout, choose_hidden, choose_patience
 from tabtext.estimators.network import NETWORKS, NetworkOptions
 from tabtext.estimators.parameter_checks import (
     require_choice,
@@ -26,6 +26,10 @@ class TabularParameters(TrainingParameters):
 
     Parameters
     ----------
+    patience : int, "auto" or None
+        Epochs without improvement of the monitor after which training ends; ``"auto"`` is 12, or
+        None where the end of the schedule counts: with snapshots, and with averages other than
+        ``"ema"``.
     roles : mapping of str to str, optional
         Column -> ``"categorical"``, ``"continuous"``, ``"datetime"`` or ``"ignore"``, where the
         inferred role is wrong.
@@ -79,7 +83,7 @@ class TabularParameters(TrainingParameters):
     """
 
     learning_rate: float | tuple[float, ...] = 4e-3
-    patience: int | None = 12
+    patience: int | Literal["auto"] | None = "auto"  # type: ignore[assignment]  # one more word
     roles: Mapping[str, str] | None = None
     exclude: Sequence[str] = ()
     date_parts: bool | Sequence[str] = True
@@ -103,6 +107,8 @@ class TabularParameters(TrainingParameters):
 
     def check_parameters(self) -> None:
         """Raise ``ParameterError`` for what no later stage would notice before work begins."""
+        if isinstance(self.patience, str):
+            require_choice("patience", self.patience, ("auto",))
         super().check_parameters()
         for name in ("n_members", "n_bins", "numeric_width"):
             require_whole(name, getattr(self, name), smallest=1)
@@ -140,6 +146,11 @@ class TabularParameters(TrainingParameters):
             n_bins=self.n_bins,
             numeric_width=self.numeric_width,
         )
+
+    def _patience(self) -> int | None:
+        if isinstance(self.patience, str):
+            return choose_patience(self.averaging, snapshots=self.snapshots)
+        return self.patience
 
     def _hidden_widths(self, n_rows: int) -> tuple[int, ...]:
         if isinstance(self.hidden, str):

@@ -62,7 +62,10 @@ def fill(estimator: "TabularEstimator", config: Mapping[str, Any], directory: Pa
     estimator.pruning_ = None if pruning is None else PruningReport.from_dict(pruning)
     snapshots = directory / _SNAPSHOTS
     estimator.snapshots_ = _by_number(read_tensors(snapshots)) if snapshots.exists() else []
-    # Versions up to 0.1 had one network and did not name it.
+    if "network" not in config:  # from when there was one network, and nothing was clipped
+        before = {"network": "mlp", "clip_predictions": False}
+        known = estimator.get_params(deep=False)
+        estimator.set_params(**{name: value for name, value in before.items() if name in known})
     model = NETWORKS[config.get("network", "mlp")].from_config(config["model"])
     model.load_state_dict(weights)
     estimator.model_ = model.eval()

@@ -137,7 +137,7 @@ class TrainingParameters(BaseEstimator, ABC):
             clip_norm=self.clip_norm,
             monitor=self.monitor,
             greater_is_better=self.monitor in upwards,
-            patience=self.patience,
+            patience=self._patience(),
             schedule=self.schedule,
             averaging=self.averaging,
             snapshots=self.snapshots,
@@ -151,6 +151,10 @@ class TrainingParameters(BaseEstimator, ABC):
     def rows_per_batch(self, n_rows: int) -> int:
         """The batch size for so many training rows."""
         return self._auto_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
+
+    def _patience(self) -> int | None:
+        """Epochs without improvement after which training ends."""
+        return self.patience
 
     def _training_defaults(self) -> dict[str, Any]:
         """Training options that differ from the trainer's own defaults; ``training`` wins."""

@@ -73,8 +73,8 @@ class MemberLinear(nn.Module):
     n_members, n_inputs, n_units
         Sizes.
     shared_input
-        Whether all members read the same vectors. Their input scales then begin as random signs:
-        these alone make the members differ. All other scales begin as 1.
+        Whether all members read the same vectors. Their input scales then begin as random signs,
+        which make the members differ. All other scales begin as 1.
 
     References
     ----------

@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
@@ -15,7 +16,7 @@ from sklearn.model_selection import cross_val_score
 import tabtext
 from tabtext.errors import ArtifactError, ParameterError, TabTextWarning
 from tabtext.estimators import TabularClassifier, TabularRegressor
-from tabtext.estimators.network import NETWORKS
+from tabtext.estimators.network import NETWORKS, input_tensors
 from tabtext.tabular.outliers import quantile
 from tests.estimators.conftest import QUICK, shops
 
@@ -155,8 +156,8 @@ def test_several_labels_are_predicted_each_for_itself(frame: pd.DataFrame) -> No
 def test_sample_weights_move_predictions(frame: pd.DataFrame) -> None:
     weight = np.where(frame["Sales"] > frame["Sales"].median(), 20.0, 1.0)
 
-    plain = TabularRegressor(**QUICK).fit(frame, target="Sales")
-    weighted = TabularRegressor(**QUICK).fit(frame, target="Sales", sample_weight=weight)
+    plain = TabularRegressor(**LONGER).fit(frame, target="Sales")
+    weighted = TabularRegressor(**LONGER).fit(frame, target="Sales", sample_weight=weight)
 
     assert weighted.predict(frame).mean() > plain.predict(frame).mean()
 
@@ -391,13 +392,14 @@ def test_a_model_saved_before_networks_had_names_is_loaded(
     path = tmp_path / "model" / "config.json"
     config = json.loads(path.read_text())
     del config["network"]
-    for name in ("network", "n_members", "numeric_width"):
+    for name in ("network", "n_members", "numeric_width", "clip_predictions"):
         del config["parameters"][name]
     path.write_text(json.dumps(config))
 
     loaded = tabtext.load(tmp_path / "model")
     loaded.save(tmp_path / "again")
 
+    assert (loaded.network, loaded.clip_predictions) == ("mlp", False)
     for again in (loaded, tabtext.load(tmp_path / "again")):
         np.testing.assert_array_equal(again.predict(frame), model.predict(frame))
 
@@ -412,3 +414,30 @@ def test_the_card_names_the_network_and_what_shaped_it(
 
     assert recipe["network"] == network
     assert recipe.get("n_members") == members
+
+
+def test_inside_bounds_the_ensemble_predicts_the_mean_of_its_members(frame: pd.DataFrame) -> None:
+    model = TabularRegressor(**QUICK, y_range=(0.0, 40.0), clip_predictions=False)
+    model.fit(frame, target="Sales")
+    features = input_tensors(model.preprocessor_.transform(frame))
+
+    with torch.no_grad():
+        model.model_.eval()
+        of_members: list[torch.Tensor] = []
+        hook = model.model_.head.register_forward_hook(lambda _m, _i, raw: of_members.append(raw))
+        model.model_(*features)
+        hook.remove()
+
+    each = [model.target_.decode(raw) for raw in of_members[0].unbind(dim=1)]
+    np.testing.assert_allclose(model.predict(frame), np.mean(each, axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "averaging", [{"averaging": "swa"}, {"averaging": None}, {"snapshots": True}], ids=str
+)
+def test_training_goes_on_to_the_end_of_a_schedule_that_counts(averaging: dict[str, Any]) -> None:
+    cyclic = {"schedule": "sgdr_equal"} if "snapshots" in averaging else {}
+    model = TabularRegressor(**averaging, **cyclic)
+    assert model.training_options(1000).patience is None
+    assert TabularRegressor().training_options(1000).patience is not None
+    assert TabularRegressor(patience=3).training_options(1000).patience == 3

@@ -71,7 +71,7 @@ def test_members_are_linear_layers_with_scaled_weights(
             torch.testing.assert_close(units[:, member], expected + layer.bias[member])
 
 
-def test_only_the_signs_of_shared_inputs_make_members_differ_at_the_start() -> None:
+def test_scales_begin_as_signs_of_shared_inputs_and_ones_elsewhere() -> None:
     first = MemberLinear(6, 40, 3, shared_input=True)
     second = MemberLinear(6, 40, 3, shared_input=False)
 
