@@ -43,9 +43,9 @@ class RegressionTask(RegressorMixin, SupervisedEstimator[Features], Generic[Feat
     y_range : pair of float, optional
         Bounds that predictions stay inside of, by a scaled sigmoid.
     clip_predictions : bool
-        Cut predictions to the span of the training targets, as boosted trees do by their nature:
-        a row unlike all others then gets no prediction beyond all others. Set it to False where
-        the target is known to leave that span.
+        Cut predictions to the span of the targets that ``fit`` was given (pruned ones included), as
+        boosted trees do by their nature: a row unlike all others then gets no prediction beyond
+        all others. Set it to False where the target is known to leave that span.
     loss : {"mse", "mae", "huber", "quantile"}
         Squared, absolute, squared near zero and absolute beyond, or the pinball loss, with which
         predictions are the conditional ``quantile`` of the target.
@@ -72,12 +72,12 @@ class RegressionTask(RegressorMixin, SupervisedEstimator[Features], Generic[Feat
         return self._table_of(self._raw(X))
 
     def _fit_target(self, sample: Sample, train_sample: Sample) -> Target:
-        del sample
         return RegressionTarget.fit(
             train_sample.target_table,
             transform=self.target_transform,
             y_range=self.y_range,
-            clip=self.clip_predictions,
+            # Of all rows: pruned outliers taught nothing, but such values occur.
+            span=sample.target_table if self.clip_predictions else None,
         )
 
     def _loss_name(self) -> str:

@@ -441,3 +441,16 @@ def test_training_goes_on_to_the_end_of_a_schedule_that_counts(averaging: dict[s
     assert model.training_options(1000).patience is None
     assert TabularRegressor().training_options(1000).patience is not None
     assert TabularRegressor(patience=3).training_options(1000).patience == 3
+
+
+def test_predictions_stay_in_the_span_of_all_targets_even_of_pruned_ones(
+    frame: pd.DataFrame,
+) -> None:
+    far = frame.assign(Sales=np.where(np.arange(len(frame)) == 7, 1000.0, frame["Sales"]))
+
+    model = TabularRegressor(**QUICK, prune=["Sales < 100"]).fit(far, target="Sales")
+    free = TabularRegressor(**QUICK, clip_predictions=False).fit(frame, target="Sales")
+
+    assert model.target_.highest == (1000.0,)
+    assert model.target_.lowest == (float(frame["Sales"].min()),)
+    assert free.target_.highest == ()

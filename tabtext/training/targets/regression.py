@@ -65,9 +65,18 @@ class RegressionTarget:
         *,
         transform: Transform = "standard",
         y_range: tuple[float, float] | None = None,
-        clip: bool = False,
+        span: pa.Table | None = None,
     ) -> Self:
-        """Learn mean and deviation from the training rows; with ``clip`` their span as well.
+        """Learn mean and deviation from the training rows.
+
+        Parameters
+        ----------
+        table : pyarrow.Table
+            The target columns of the training rows.
+        transform, y_range
+            As above.
+        span : pyarrow.Table, optional
+            Rows whose lowest and highest targets predictions are cut to.
 
         Raises
         ------
@@ -86,11 +95,10 @@ class RegressionTarget:
         columns = tuple(table.column_names)
         zeros, ones = (0.0,) * len(columns), (1.0,) * len(columns)
         target = cls(columns, transform, _checked_range(y_range, transform), zeros, ones)
-        truth = target.truth(table)
-        values = target._transformed(truth, table)
-        if clip:
-            lowest, highest = truth.min(axis=0).tolist(), truth.max(axis=0).tolist()
-            target = replace(target, lowest=tuple(lowest), highest=tuple(highest))
+        values = target._transformed(target.truth(table), table)
+        if span is not None:
+            lowest, highest = _span(target, span)
+            target = replace(target, lowest=lowest, highest=highest)
         if transform == "none":
             return target
         deviation = values.std(axis=0)
@@ -176,6 +184,16 @@ class RegressionTarget:
                 f"target {self.columns[column]!r} is {values[row, column]} in row {row} "
                 f"({int((~fine).sum())} such values) and {rule}"
             )
+
+
+def _span(target: RegressionTarget, table: pa.Table) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Lowest and highest finite value of each target column."""
+    columns = [read_numbers(table, name) for name in target.columns]
+    finite = [column[np.isfinite(column)] for column in columns]
+    return (
+        tuple(float(column.min()) for column in finite),
+        tuple(float(column.max()) for column in finite),
+    )
 
 
 @lru_cache(maxsize=32)  # a copy to a GPU in every step would wait for it

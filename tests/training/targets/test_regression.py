@@ -64,7 +64,7 @@ def test_predictions_are_cut_to_the_span_of_the_training_targets(transform: Any)
     table = pa.table({"a": [1.0, 4.0], "b": [10.0, 30.0]})
     raw = torch.tensor([[-50.0, 50.0], [50.0, -50.0]])
 
-    cut = RegressionTarget.fit(table, transform=transform, clip=True)
+    cut = RegressionTarget.fit(table, transform=transform, span=table)
     free = RegressionTarget.fit(table, transform=transform)
 
     np.testing.assert_allclose(cut.decode(raw), [[1, 30], [4, 10]])
