@@ -119,18 +119,21 @@ def choose_hidden(network: str, n_rows: int, *, regression: bool) -> tuple[int, 
     return (256, 128) if regression and n_rows <= _FEW_ROWS else (128, 64)
 
 
-def choose_patience(averaging: str | None, *, snapshots: bool) -> int | None:
+def choose_patience(schedule: object, averaging: str | None, *, snapshots: bool) -> int | None:
     """Return after how many epochs without improvement training may end, or None.
 
-    The weights of snapshots and of ``"swa"`` come from the end of a schedule, which has to be
-    reached; so do the best weights that are no average, because the rate falls to the end.
+    Only one cycle with an exponential average is known to bring nothing afterwards. Restarts,
+    snapshots and ``"swa"`` live from the end of a cycle, which has to be reached; so do weights
+    that are no average, because the rate falls to the end.
 
     Examples
     --------
-    >>> choose_patience("ema", snapshots=False), choose_patience("swa", snapshots=False)
-    (12, None)
+    >>> choose_patience("one_cycle", "ema", snapshots=False)
+    12
+    >>> print(choose_patience("sgdr_doubling", "ema", snapshots=False))
+    None
     """
-    return _PATIENCE if averaging == "ema" and not snapshots else None
+    return _PATIENCE if (schedule, averaging, snapshots) == ("one_cycle", "ema", False) else None
 
 
 def choose_streams(n_tokens: int, bptt: int) -> int:

@@ -28,8 +28,7 @@ class TabularParameters(TrainingParameters):
     ----------
     patience : int, "auto" or None
         Epochs without improvement of the monitor after which training ends; ``"auto"`` is 12, or
-        None where the end of the schedule counts: with snapshots, and with averages other than
-        ``"ema"``.
+        None where the end of the schedule counts (see ``defaults``).
     roles : mapping of str to str, optional
         Column -> ``"categorical"``, ``"continuous"``, ``"datetime"`` or ``"ignore"``, where the
         inferred role is wrong.
@@ -149,7 +148,7 @@ class TabularParameters(TrainingParameters):
 
     def _patience(self) -> int | None:
         if isinstance(self.patience, str):
-            return choose_patience(self.averaging, snapshots=self.snapshots)
+            return choose_patience(self.schedule, self.averaging, snapshots=self.snapshots)
         return self.patience
 
     def _hidden_widths(self, n_rows: int) -> tuple[int, ...]:

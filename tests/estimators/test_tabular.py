@@ -433,12 +433,17 @@ def test_inside_bounds_the_ensemble_predicts_the_mean_of_its_members(frame: pd.D
 
 
 @pytest.mark.parametrize(
-    "averaging", [{"averaging": "swa"}, {"averaging": None}, {"snapshots": True}], ids=str
+    "settings",
+    [
+        {"averaging": "swa"},
+        {"averaging": None},
+        {"schedule": "sgdr_doubling"},
+        {"schedule": "sgdr_equal", "snapshots": True},
+    ],
+    ids=str,
 )
-def test_training_goes_on_to_the_end_of_a_schedule_that_counts(averaging: dict[str, Any]) -> None:
-    cyclic = {"schedule": "sgdr_equal"} if "snapshots" in averaging else {}
-    model = TabularRegressor(**averaging, **cyclic)
-    assert model.training_options(1000).patience is None
+def test_training_goes_on_to_the_end_of_a_schedule_that_counts(settings: dict[str, Any]) -> None:
+    assert TabularRegressor(**settings).training_options(1000).patience is None
     assert TabularRegressor().training_options(1000).patience is not None
     assert TabularRegressor(patience=3).training_options(1000).patience == 3
 
