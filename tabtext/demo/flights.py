@@ -40,7 +40,7 @@ _DECEMBER = "December, seen once"
 # so only those parts of the departure are used that come back every week.
 _SETTINGS: dict[str, Any] = {
     "date_parts": ("day_of_week", "hour", "minute"),
-    "network": "mlp",  # an ensemble takes several times as long
+    "network": "mlp",  # what was chosen; an ensemble takes longer
     "hidden": (256, 128),
     "learning_rate": 2e-3,
     "numeric_embedding": "none",

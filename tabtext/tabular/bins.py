@@ -122,8 +122,9 @@ def _outer_edges(column: Edges, inner: Edges) -> Edges:
 
     The few last rows are outliers if they make the last bin more than twice as wide. The other rows
     then hardly fill it: its weights stay as they were drawn, and what is learned from the outliers
-    is learned for the others, too. On diamonds, where one stone is 59 mm wide, such a bin raised
-    the validation error from 0.090 to 0.109. In a bin of their own outliers can still be told.
+    is learned for the others, too: on diamonds, where one stone is 59 mm wide, the validation error
+    fell from 0.109 to 0.094 when bins ended before outliers. In bins of their own these can still
+    be told apart.
     """
     few = min(_FEW_ROWS, int(_FEW_SHARE * len(column)))
     ordered = np.partition(column, [few, len(column) - 1 - few])
