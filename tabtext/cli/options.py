@@ -15,6 +15,7 @@ __all__ = [
     "Directions",
     "DropoutScale",
     "Epochs",
+    "Folds",
     "Json",
     "Language",
     "LanguageData",
@@ -27,6 +28,8 @@ __all__ = [
     "OwnEpochs",
     "OwnSeed",
     "PredictionsFile",
+    "Preset",
+    "Presets",
     "Probabilities",
     "Quiet",
     "Resume",
@@ -53,6 +56,14 @@ class Task(StrEnum):
     AUTO = "auto"
     CLASSIFICATION = "classification"
     REGRESSION = "regression"
+
+
+class Preset(StrEnum):
+    """What a fit may cost; see ``tabtext.estimators.presets``."""
+
+    FAST = "fast"
+    DEFAULT = "default"
+    BEST = "best"
 
 
 class Size(StrEnum):
@@ -148,6 +159,16 @@ OwnEpochs = Annotated[
     ),
 ]
 BatchSize = Annotated[int | None, typer.Option(help="Rows per step.")]
+Presets = Annotated[
+    Preset | None,
+    typer.Option("--preset", help="What the fit may cost; best: five networks. Default: default."),
+]
+Folds = Annotated[
+    int | None,
+    typer.Option(
+        "--folds", help="Networks, one for each fold of the rows; with --valid, for each seed."
+    ),
+]
 LearningRate = Annotated[float | None, typer.Option(help="Peak learning rate.")]
 MaxTime = Annotated[
     str | None, typer.Option(help="Training ends, annealed, within this: 90s, 10min, 2h.")

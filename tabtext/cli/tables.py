@@ -10,9 +10,11 @@ from tabtext.cli.options import (
     BatchSize,
     Device,
     Epochs,
+    Folds,
     LearningRate,
     MaxTime,
     OutModel,
+    Presets,
     Quiet,
     Resume,
     Seed,
@@ -46,6 +48,8 @@ def fit(
     prune: Annotated[
         list[str] | None, typer.Option(help='Keep training rows where this holds: "Sales > 0".')
     ] = None,
+    preset: Presets = None,
+    folds: Folds = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
@@ -87,6 +91,8 @@ def fit(
     )
     model.set_params(
         **given(
+            preset=preset,
+            n_folds=folds,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,

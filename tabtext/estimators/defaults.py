@@ -66,8 +66,10 @@ _FEW_ROWS = 100_000
 _PATIENCE = 12
 
 
-def choose_batch_size(n_rows: int) -> int:
+def choose_batch_size(n_rows: int, *, factor: float = 1.0) -> int:
     """Return the power of two that gives about 128 steps per epoch, between 64 and 4,096.
+
+    With a factor, so many times as many rows.
 
     Examples
     --------
@@ -76,11 +78,11 @@ def choose_batch_size(n_rows: int) -> int:
     """
     wanted = max(n_rows // _STEPS_PER_EPOCH, 1)
     nearest = 1 << round(log2(wanted))
-    return min(max(nearest, _SMALLEST_BATCH), _LARGEST_BATCH)
+    return round(min(max(nearest, _SMALLEST_BATCH), _LARGEST_BATCH) * factor)
 
 
-def choose_epochs(n_rows: int) -> int:
-    """Return 40 epochs for small tables, 6 for very large ones.
+def choose_epochs(n_rows: int, *, factor: float = 1.0) -> int:
+    """Return 40 epochs for small tables, 6 for very large ones; with a factor, so many times that.
 
     Examples
     --------
@@ -88,7 +90,7 @@ def choose_epochs(n_rows: int) -> int:
     [40, 21, 7, 6]
     """
     wanted = round(38 * sqrt(8192 / max(n_rows, 1)))
-    return min(max(wanted, 6), 40)
+    return max(round(min(max(wanted, 6), 40) * factor), 1)
 
 
 def choose_dropout(*, regression: bool) -> float:

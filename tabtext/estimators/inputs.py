@@ -44,12 +44,15 @@ class Sample:
         How much each row counts; None means equally.
     weight_column : str or None
         The column of ``table`` that the weights came from, where they came from one.
+    numbers : ndarray of intp, or None
+        Which rows of what was given these are; None for all of them, in order.
     """
 
     table: pa.Table
     targets: tuple[str, ...]
     weight: NDArray[np.float32] | None = None
     weight_column: str | None = None
+    numbers: NDArray[np.intp] | None = None
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -62,7 +65,8 @@ class Sample:
     def take(self, rows: NDArray[np.intp]) -> "Sample":
         """The rows with these indices, in this order."""
         weight = None if self.weight is None else self.weight[rows]
-        return replace(self, table=self.table.take(pa.array(rows)), weight=weight)
+        numbers = rows if self.numbers is None else self.numbers[rows]
+        return replace(self, table=self.table.take(pa.array(rows)), weight=weight, numbers=numbers)
 
     def draw(self, n_rows: int, *, seed: int) -> "Sample":
         """At most so many rows, drawn at random, in their own order."""
@@ -92,7 +96,9 @@ class Sample:
         if bool(keep.all()):
             return self
         weight = None if self.weight is None else self.weight[keep]
-        return replace(self, table=self.table.filter(pa.array(keep)), weight=weight)
+        numbers = np.flatnonzero(keep) if self.numbers is None else self.numbers[keep]
+        table = self.table.filter(pa.array(keep))
+        return replace(self, table=table, weight=weight, numbers=numbers)
 
 
 def read_sample(

@@ -13,6 +13,7 @@ from tabtext.errors import ParameterError, did_you_mean
 from tabtext.estimators.samples import EncodedSample
 from tabtext.tabular.bins import quantile_bin_edges, tree_bin_edges
 from tabtext.tabular.encoding import Encoded
+from tabtext.tabular.ensembles import NetworkEnsemble
 from tabtext.tabular.members import Combine, TabM
 from tabtext.tabular.models import EntityEmbeddingMLP, NumericEmbedding, TabularEncoder
 from tabtext.tabular.preprocessing import TabularPreprocessor
@@ -31,12 +32,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "NETWORKS",
     "ROWS_PER_PREDICTION",
     "NetworkOptions",
     "TabularNetwork",
     "batches_of",
     "build_model",
+    "combination_for",
     "embedding_vectors",
     "input_tensors",
     "new_trainer",
@@ -48,11 +49,7 @@ ROWS_PER_PREDICTION = 8192
 
 
 TabularNetwork = TabM | EntityEmbeddingMLP
-
-NETWORKS: dict[str, type[TabM] | type[EntityEmbeddingMLP]] = {
-    "tabm": TabM,
-    "mlp": EntityEmbeddingMLP,
-}
+"""A network that is trained as one."""
 
 _COMBINE: dict[str, Combine] = {
     "classification": "classes",
@@ -111,7 +108,7 @@ def build_model(
     return TabM(
         TabularEncoder(**columns),
         target.n_outputs,
-        combine=_combine(target),
+        combine=combination_for(target),
         n_members=options.n_members,
         **shape,
     )
@@ -175,14 +172,14 @@ def input_tensors(encoded: Encoded) -> tuple[Tensor, Tensor]:
 
 
 def raw_outputs(
-    model: TabularNetwork, encoded: Encoded, weights: Mapping[str, Tensor] | None = None
+    model: nn.Module, encoded: Encoded, weights: Mapping[str, Tensor] | None = None
 ) -> Tensor:
     """Raw outputs ``(rows, outputs)`` on the CPU; with other weights than the model's if given."""
     return predict(model, input_tensors(encoded), batch_size=ROWS_PER_PREDICTION, weights=weights)
 
 
 def embedding_vectors(
-    model: TabularNetwork, preprocessor: TabularPreprocessor, column: str
+    model: TabularNetwork | NetworkEnsemble, preprocessor: TabularPreprocessor, column: str
 ) -> "pd.DataFrame":
     """Learned vectors of a categorical column, a row per category.
 
@@ -202,7 +199,7 @@ def embedding_vectors(
     return pd.DataFrame(vectors.copy(), index=pd.Index(labels, name=column, dtype=object))
 
 
-def _combine(target: Target) -> Combine:
+def combination_for(target: Target) -> Combine:
     """How members' outputs become one, so that predictions are their mean."""
     if isinstance(target, RegressionTarget) and target.y_range is not None:
         return "labels"  # what is scaled to the range is a sigmoid, as with labels

@@ -1,15 +1,21 @@
 """Rows on their way through ``fit``: encoded for a network, with what became of the others."""
 
-from collections.abc import Sized
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["EncodedSample", "PreparedRows"]
 
-Features = TypeVar("Features", bound=Sized)
+
+class _Rows(Protocol):
+    def __len__(self) -> int: ...
+
+    def take(self, rows: NDArray[np.intp], /) -> Self: ...
+
+
+Features = TypeVar("Features", bound=_Rows)
 """What a network reads: ``tabular.encoding.Encoded``, ``text.documents.Documents``."""
 
 
@@ -37,6 +43,11 @@ class EncodedSample(Generic[Features]):
     def __len__(self) -> int:
         return len(self.encoded)
 
+    def take(self, rows: NDArray[np.intp]) -> "EncodedSample[Features]":
+        """The rows with these indices, in this order."""
+        weight = None if self.weight is None else self.weight[rows]
+        return EncodedSample(self.encoded.take(rows), self.codes[rows], self.truth[rows], weight)
+
     def relative_weight(self) -> NDArray[np.float32] | None:
         """Return the weights, made 1 in the mean of the rows that count; None for none.
 
@@ -54,9 +65,13 @@ class PreparedRows(Generic[Features]):
     Parameters
     ----------
     train : EncodedSample
-        Rows to learn from.
+        Rows to learn from; their weights are those of rows times those of classes.
     valid : EncodedSample or None
         Rows to choose the best epoch by.
+    given_weight : ndarray of float32, shape (rows,), or None
+        Weights of the training rows without those of classes: what they count as if judged on.
+    numbers : ndarray of intp or None
+        Which rows of what ``fit`` was given the training rows are; None for all of them, in order.
     counts : dict of str to int
         How many rows came, went and stayed.
     missing : dict of str to float
@@ -65,5 +80,7 @@ class PreparedRows(Generic[Features]):
 
     train: EncodedSample[Features]
     valid: EncodedSample[Features] | None
+    given_weight: NDArray[np.float32] | None
+    numbers: NDArray[np.intp] | None
     counts: dict[str, int]
     missing: dict[str, float]

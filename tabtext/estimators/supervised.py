@@ -112,6 +112,10 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         """Remove outliers from the training rows."""
         return sample, None
 
+    def _share_set_aside(self) -> float:
+        """Share of rows for validation, where ``fit`` is given none."""
+        return self.validation_fraction
+
     # -- in what classification and regression differ ----------------------------------------
 
     @abstractmethod
@@ -246,7 +250,7 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         rows, valid_sample = split_sample(
             sample,
             self._as_validation(validation),
-            fraction=self.validation_fraction,
+            fraction=self._share_set_aside(),
             classes=self._classes_of(sample),
             missing_target=self.missing_target,
             seed=self.random_state,
@@ -258,6 +262,8 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         return PreparedRows(
             train=replace(train, weight=combined(train.weight, self._row_weights(train.codes))),
             valid=None if valid_sample is None else self._encode(valid_sample),
+            given_weight=train.weight,
+            numbers=train_sample.numbers,
             counts=row_counts(given, sample, rows, train_sample, valid_sample),
             missing=missing_shares(train_sample.table.select(list(self.feature_names_in_))),
         )

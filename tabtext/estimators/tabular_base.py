@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
@@ -14,25 +13,14 @@ from torch import Tensor
 from tabtext.errors import DataError, ParameterError
 from tabtext.estimators import network
 from tabtext.estimators.augmentation import Augmentation
-from tabtext.estimators.card import recipe, training_card
 from tabtext.estimators.importance import permutation_importance
 from tabtext.estimators.inputs import Sample
-from tabtext.estimators.samples import PreparedRows
-from tabtext.estimators.supervised import SupervisedEstimator
-from tabtext.estimators.tabular_parameters import TabularParameters
+from tabtext.estimators.tabular_training import TabularTraining
 from tabtext.tabular.encoding import Encoded
 from tabtext.tabular.outliers import PruningReport, prune
-from tabtext.tabular.schema import Role
-from tabtext.training.callbacks import Callback
-from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.devices import choose_device
-from tabtext.training.history import History
 from tabtext.training.losses import weighted_mean
-from tabtext.training.lr_finder import LearningRateCurve, find_learning_rate
-from tabtext.training.metrics import METRICS
-from tabtext.training.options import TrainingOptions
-from tabtext.training.reproducibility import seeded
-from tabtext.training.trainer import Trainer
+from tabtext.training.lr_finder import LearningRateCurve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +29,7 @@ __all__ = ["TabularEstimator"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TabularEstimator(TabularParameters, SupervisedEstimator[Encoded]):
+class TabularEstimator(TabularTraining):
     """What both tabular estimators do; use ``TabularClassifier`` or ``TabularRegressor``.
 
     Attributes
@@ -50,13 +38,18 @@ class TabularEstimator(TabularParameters, SupervisedEstimator[Encoded]):
         What each column is.
     preprocessor_ : TabularPreprocessor
         How columns become numbers.
-    model_ : TabM or EntityEmbeddingMLP
-        The network, with the weights of the best epoch.
+    model_ : TabM, EntityEmbeddingMLP or NetworkEnsemble
+        The network, or those of all folds; with the weights of the best epoch.
     snapshots_ : list of dict of str to Tensor
         Weights at the end of every cycle, with ``snapshots=True``; predictions combine all of them,
         and neither the best epoch nor an average of the weights counts.
     history_ : History
-        Losses and metrics of every epoch; ``history_.to_frame()`` is a DataFrame.
+        Losses and metrics of every epoch; ``history_.to_frame()`` is a DataFrame. Of several
+        networks it is that of the first; ``histories_`` has them all, by name.
+    out_of_fold_predictions_ : ndarray of shape (rows, classes), (rows,) or (rows, targets)
+        With folds only, and not saved: probabilities, or quantities, for every row that ``fit`` was
+        given, by the network that did not learn from it; NaN for rows that none learned from
+        (without a target, or pruned).
     """
 
     def find_learning_rate(
@@ -217,101 +210,3 @@ class TabularEstimator(TabularParameters, SupervisedEstimator[Encoded]):
         if report.kept < 2:
             raise DataError(f"pruning leaves {report.kept} training row, too few:\n{report}")
         return sample.filter(kept), report
-
-    def _learn_features(self, sample: Sample) -> Encoded:
-        self.preprocessor_ = self.new_preprocessor()
-        encoded = self.preprocessor_.fit_transform(
-            sample.table, targets=sample.targets, weight=sample.weight_column
-        )
-        self.schema_ = self.preprocessor_.schema_
-        names = self.schema_.names(
-            *(role for role in Role if role not in (Role.TARGET, Role.WEIGHT))
-        )
-        self.feature_names_in_ = np.asarray(names, dtype=object)
-        return encoded
-
-    def _features(self, data: Any) -> Encoded:
-        return self.preprocessor_.transform(data)
-
-    # -- network -----------------------------------------------------------------------------
-
-    def _train(
-        self,
-        rows: PreparedRows[Encoded],
-        *,
-        callbacks: Sequence[Callback],
-        checkpoints: Checkpoints | None,
-        resume: bool,
-    ) -> None:
-        """Build and train the network; note the recipe on the card."""
-        options = self._options(rows)
-        batch_size = self.rows_per_batch(len(rows.train))
-        with seeded(self.random_state, choose_device(self.device)):
-            trainer, model = self._new_trainer(rows, options, callbacks, checkpoints)
-            batches = network.batches_of(rows.train, model, batch_size, shuffle=True)
-            valid = None
-            if rows.valid is not None:
-                valid = network.batches_of(rows.valid, model, network.ROWS_PER_PREDICTION)
-            history = trainer.fit(batches, valid, resume=resume)
-        if not history.epochs:
-            raise DataError(f"training was stopped before its first epoch: {history.stopped}")
-        # All at once, so that a training that fails leaves no half of a model behind.
-        self.model_: network.TabularNetwork = model
-        self.history_: History = history
-        self.snapshots_: list[dict[str, Tensor]] = trainer.snapshots
-        self.card_ = training_card(
-            self.target_.task, model, history, self._recipe(options, len(rows.train))
-        )
-
-    def _recipe(self, options: TrainingOptions, n_rows: int) -> dict[str, Any]:
-        settings = self.network_options(n_rows).in_use()
-        batch_size = self.rows_per_batch(n_rows)
-        return recipe(options, settings, loss=self._loss_name(), batch_size=batch_size)
-
-    def _sweep(self, rows: PreparedRows[Encoded]) -> LearningRateCurve:
-        """Build the network that ``fit`` would train, and raise its rate from step to step."""
-        options = self._options(rows)
-        batch_size = self.rows_per_batch(len(rows.train))
-        with seeded(self.random_state, choose_device(self.device)):
-            trainer, model = self._new_trainer(rows, options, (), None)
-            batches = network.batches_of(rows.train, model, batch_size, shuffle=True)
-            return find_learning_rate(trainer, batches)
-
-    def _options(self, rows: PreparedRows[Encoded]) -> TrainingOptions:
-        return self.training_options(len(rows.train), METRICS[self.target_.task])
-
-    def _new_trainer(
-        self,
-        rows: PreparedRows[Encoded],
-        options: TrainingOptions,
-        callbacks: Sequence[Callback],
-        checkpoints: Checkpoints | None,
-    ) -> tuple[Trainer, network.TabularNetwork]:
-        """What trains a new network, and that network on its device; call with torch seeded."""
-        shape = self.network_options(len(rows.train))
-        model = network.build_model(
-            shape,
-            self.preprocessor_,
-            rows.train,
-            self.target_,
-            seed=self.random_state,
-        )
-        model = model.to(choose_device(self.device))
-        # What a checkpoint must have been trained with, beside the trainer's own options.
-        settings = {
-            "loss": self._loss_name(),
-            **self._loss_settings(),
-            **self.target_.to_dict(),
-            **shape.in_use(),
-        }
-        trainer = network.new_trainer(
-            model,
-            self.target_,
-            self._row_loss(),
-            rows.valid,
-            options=options,
-            callbacks=callbacks,
-            checkpoints=checkpoints,
-            settings=settings,
-        )
-        return trainer, model

@@ -6,15 +6,24 @@ from typing import Any, Literal
 
 from sklearn.base import RegressorMixin
 
-from tabtext.estimators.defaults import choose_dropout, choose_hidden, choose_patience
-from tabtext.estimators.network import NETWORKS, NetworkOptions
+from tabtext.errors import ParameterError
+from tabtext.estimators.defaults import (
+    choose_batch_size,
+    choose_dropout,
+    choose_epochs,
+    choose_hidden,
+    choose_patience,
+)
+from tabtext.estimators.network import NetworkOptions
 from tabtext.estimators.parameter_checks import (
     require_choice,
     require_share,
     require_whole,
     require_widths,
 )
+from tabtext.estimators.presets import PRESETS, PresetName
 from tabtext.estimators.training_parameters import TrainingParameters
+from tabtext.tabular.ensembles import NETWORKS
 from tabtext.tabular.preprocessing import TabularPreprocessor
 
 __all__ = ["TabularParameters"]
@@ -26,6 +35,17 @@ class TabularParameters(TrainingParameters):
 
     Parameters
     ----------
+    preset : {"fast", "default", "best"}
+        What a fit may cost, by what parameters mean that are left at ``"auto"``: ``"fast"`` is one
+        small network for few epochs, ``"best"`` five networks of the default (see ``presets``).
+    n_folds : int or "auto"
+        With more than 1, rows are dealt into so many folds; for each a network learns from the
+        others and has its best epoch chosen by this one, and all predict together. With
+        ``validation``, every network learns from all rows, and only seeds differ. Folds are dealt
+        at random: where rows of one group or one time belong together, give ``validation``.
+        Time limits are for all networks together; loggers keep the last one's run.
+    learning_rate : float, tuple of float or "auto"
+        Peak of the schedule, see below; ``"auto"`` is what the preset says.
     patience : int, "auto" or None
         Epochs without improvement of the monitor after which training ends; ``"auto"`` is 12, or
         None where the end of the schedule counts (see ``defaults``).
@@ -53,7 +73,7 @@ class TabularParameters(TrainingParameters):
     network : {"tabm", "mlp"}
         An ensemble whose members share most weights and train together, or one multi-layer
         perceptron.
-    n_members : int
+    n_members : int or "auto"
         Members of ``"tabm"``.
     hidden : sequence of int, or "auto"
         Width of each hidden layer, of each member; ``"auto"`` depends on the network, on what it
@@ -75,13 +95,15 @@ class TabularParameters(TrainingParameters):
         quantiles.
     n_bins : int
         Largest number of bins per column.
-    numeric_width : int
+    numeric_width : int or "auto"
         Width of each continuous column's vector.
     **training
         All further parameters are those of ``TrainingParameters``.
     """
 
-    learning_rate: float | tuple[float, ...] = 4e-3
+    preset: PresetName = "default"
+    n_folds: int | Literal["auto"] = "auto"
+    learning_rate: float | tuple[float, ...] | Literal["auto"] = "auto"  # type: ignore[assignment]
     patience: int | Literal["auto"] | None = "auto"  # type: ignore[assignment]  # one more word
     roles: Mapping[str, str] | None = None
     exclude: Sequence[str] = ()
@@ -93,7 +115,7 @@ class TabularParameters(TrainingParameters):
     scaling: Literal["standard", "robust", "quantile", "none"] = "standard"
     min_count: int = 1
     network: Literal["tabm", "mlp"] = "tabm"
-    n_members: int = 8
+    n_members: int | Literal["auto"] = "auto"
     hidden: Sequence[int] | Literal["auto"] = "auto"
     dropout: float | Literal["auto"] = "auto"
     embedding_widths: Mapping[str, int] | None = None
@@ -102,15 +124,23 @@ class TabularParameters(TrainingParameters):
     numeric_embedding: Literal["none", "piecewise_linear", "periodic"] = "piecewise_linear"
     bins: Literal["tree", "quantile"] = "tree"
     n_bins: int = 128
-    numeric_width: int = 16
+    numeric_width: int | Literal["auto"] = "auto"
 
     def check_parameters(self) -> None:
         """Raise ``ParameterError`` for what no later stage would notice before work begins."""
-        if isinstance(self.patience, str):
-            require_choice("patience", self.patience, ("auto",))
+        require_choice("preset", self.preset, tuple(PRESETS))
+        for name in ("patience", "learning_rate"):
+            if isinstance(getattr(self, name), str):
+                require_choice(name, getattr(self, name), ("auto",))
         super().check_parameters()
-        for name in ("n_members", "n_bins", "numeric_width"):
-            require_whole(name, getattr(self, name), smallest=1)
+        for name in ("n_folds", "n_members", "n_bins", "numeric_width"):
+            if not (name in _MAY_BE_AUTO and _is_auto(getattr(self, name))):
+                require_whole(name, getattr(self, name), smallest=1)
+        if self.snapshots and self.count_networks() > 1:
+            raise ParameterError(
+                f"snapshots=True and {self.count_networks()} networks (n_folds={self.n_folds!r}, "
+                f"preset={self.preset!r}): both make several models of one; choose either"
+            )
         require_choice("network", self.network, tuple(NETWORKS))
         if not _is_auto(self.hidden):
             require_widths("hidden", self.hidden)
@@ -130,11 +160,15 @@ class TabularParameters(TrainingParameters):
             min_count=self.min_count,
         )
 
+    def count_networks(self) -> int:
+        """How many networks ``fit`` trains: one, or one for every fold."""
+        return int(self._settled("n_folds"))
+
     def network_options(self, n_rows: int) -> NetworkOptions:
         """The shape of the network for so many training rows."""
         return NetworkOptions(
             network=self.network,
-            n_members=self.n_members,
+            n_members=self._settled("n_members"),
             hidden=self._hidden_widths(n_rows),
             dropout=self._dropout_share(),
             embedding_widths=self.embedding_widths,
@@ -143,8 +177,23 @@ class TabularParameters(TrainingParameters):
             numeric_embedding=self.numeric_embedding,
             bins=self.bins,
             n_bins=self.n_bins,
-            numeric_width=self.numeric_width,
+            numeric_width=self._settled("numeric_width"),
         )
+
+    def _settled(self, name: str) -> Any:
+        """A parameter's value, which ``"auto"`` leaves to the preset."""
+        given = getattr(self, name)
+        return getattr(PRESETS[self.preset], name) if _is_auto(given) else given
+
+    def _peak_rate(self) -> float | tuple[float, ...]:
+        rate: float | tuple[float, ...] = self._settled("learning_rate")
+        return rate
+
+    def _auto_batch_size(self, n_rows: int) -> int:
+        return choose_batch_size(n_rows, factor=PRESETS[self.preset].batch_factor)
+
+    def _auto_epochs(self, n_rows: int) -> int:
+        return choose_epochs(n_rows, factor=PRESETS[self.preset].epochs_factor)
 
     def _patience(self) -> int | None:
         if isinstance(self.patience, str):
@@ -153,6 +202,8 @@ class TabularParameters(TrainingParameters):
 
     def _hidden_widths(self, n_rows: int) -> tuple[int, ...]:
         if isinstance(self.hidden, str):
+            if (of_preset := PRESETS[self.preset].hidden) is not None:
+                return of_preset
             regression = isinstance(self, RegressorMixin)
             return choose_hidden(self.network, n_rows, regression=regression)
         return tuple(self.hidden)
@@ -161,6 +212,9 @@ class TabularParameters(TrainingParameters):
         if isinstance(self.dropout, str):
             return choose_dropout(regression=isinstance(self, RegressorMixin))
         return self.dropout
+
+
+_MAY_BE_AUTO = ("n_folds", "n_members", "numeric_width")
 
 
 def _is_auto(value: object) -> bool:

@@ -8,8 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from tabtext.artifacts import read_tensors, read_weights, write_artifact, write_tensors
-from tabtext.estimators.network import NETWORKS
 from tabtext.estimators.plain_values import plain
+from tabtext.tabular.ensembles import NETWORKS, NetworkEnsemble
 from tabtext.tabular.outliers import PruningReport
 from tabtext.tabular.preprocessing import TabularPreprocessor
 from tabtext.training.history import History
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fill", "save"]
 
+_MODELS = {**NETWORKS, "ensemble": NetworkEnsemble}
 _PREPROCESSOR = "preprocessor"
 _SNAPSHOTS = "snapshots.safetensors"
 
@@ -34,9 +35,9 @@ def save(estimator: "TabularEstimator", directory: Path) -> None:
         "feature_names": estimator.feature_names_in_.tolist(),
         "schema": estimator.schema_.to_dict(),
         # By the model: the parameter may have been set for the next fit.
-        "network": next(name for name, kind in NETWORKS.items() if type(estimator.model_) is kind),
+        "network": next(name for name, kind in _MODELS.items() if type(estimator.model_) is kind),
         "model": estimator.model_.config(),
-        "history": estimator.history_.to_dict(),
+        "histories": {name: h.to_dict() for name, h in estimator.histories_.items()},
         "card": estimator.card_,
     }
     weights = estimator.model_.state_dict()
@@ -56,7 +57,9 @@ def fill(estimator: "TabularEstimator", config: Mapping[str, Any], directory: Pa
     estimator.schema_ = preprocessor.schema_
     estimator.feature_names_in_ = np.asarray(config["feature_names"], dtype=object)
     estimator.n_features_in_ = len(estimator.feature_names_in_)
-    estimator.history_ = History.from_dict(config["history"])
+    # One history, from when there was one network.
+    histories = config["histories"] if "histories" in config else {"": config["history"]}
+    estimator.histories_ = {name: History.from_dict(h) for name, h in histories.items()}
     estimator.card_ = dict(config["card"])
     pruning = config["card"]["pruning"]
     estimator.pruning_ = None if pruning is None else PruningReport.from_dict(pruning)
@@ -66,7 +69,7 @@ def fill(estimator: "TabularEstimator", config: Mapping[str, Any], directory: Pa
         before = {"network": "mlp", "clip_predictions": False}
         known = estimator.get_params(deep=False)
         estimator.set_params(**{name: value for name, value in before.items() if name in known})
-    model = NETWORKS[config.get("network", "mlp")].from_config(config["model"])
+    model = _MODELS[config.get("network", "mlp")].from_config(config["model"])
     model.load_state_dict(weights)
     estimator.model_ = model.eval()
     estimator.place_model()

@@ -132,7 +132,7 @@ class TrainingParameters(BaseEstimator, ABC):
         upwards = {metric.name for metric in metrics if metric.greater_is_better}
         return TrainingOptions(
             epochs=self._epochs(n_rows, further, recipe),
-            learning_rate=self.learning_rate,
+            learning_rate=self._peak_rate(),
             weight_decay=self.weight_decay,
             clip_norm=self.clip_norm,
             monitor=self.monitor,
@@ -151,6 +151,10 @@ class TrainingParameters(BaseEstimator, ABC):
     def rows_per_batch(self, n_rows: int) -> int:
         """The batch size for so many training rows."""
         return self._auto_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
+
+    def _peak_rate(self) -> float | tuple[float, ...]:
+        """The learning rate at the peak of the schedule."""
+        return self.learning_rate
 
     def _patience(self) -> int | None:
         """Epochs without improvement after which training ends."""

@@ -36,6 +36,8 @@ class ProgressBar(Callback):
     first_process_only = True
 
     def __init__(self, console: "Console | None" = None) -> None:
+        self.title = ""
+        """What comes before the epochs: which of several networks is trained."""
         self._console = console
         self._bar: Progress | None = None
         self._smoothed: float | None = None
@@ -73,7 +75,7 @@ class ProgressBar(Callback):
         epoch = run.history.epochs[-1]
         values = {"train": epoch.train_loss, "valid": epoch.valid_loss, **epoch.metrics}
         shown = "  ".join(f"{name} {x:.4g}" for name, x in values.items() if x is not None)
-        number = f"epoch {len(run.history.epochs)}/{run.plan.n_epochs}"
+        number = f"{self._prefix()}epoch {len(run.history.epochs)}/{run.plan.n_epochs}"
         self._write(f"{number}  {shown}  {epoch.seconds:.1f} s")
         self._show(run)
 
@@ -131,7 +133,10 @@ class ProgressBar(Callback):
         rate = (run.step - self._first_step) / max(monotonic() - self._started, 1e-9)
         loss = "" if self._smoothed is None else f"  loss {self._smoothed:.4g}"
         epoch = min(run.epoch + 1, run.plan.n_epochs)
-        return f"epoch {epoch}/{run.plan.n_epochs}{loss}  {rate:.0f} steps/s"
+        return f"{self._prefix()}epoch {epoch}/{run.plan.n_epochs}{loss}  {rate:.0f} steps/s"
+
+    def _prefix(self) -> str:
+        return f"{self.title}  " if self.title else ""
 
     def _time_left(self, run: "Run") -> str:
         done = _done(run)

@@ -25,6 +25,19 @@ def test_practices_of_training_are_options(tables: Path) -> None:
     assert not out.with_name("practised.checkpoints").exists()
 
 
+def test_preset_and_folds_are_options(tables: Path) -> None:
+    out = tables / "folded"
+
+    run_well(
+        "fit", tables / "train.csv", "--target", "Sales", "--out", out, "--quiet", "--epochs", 1,
+        "--preset", "best", "--folds", 2,
+    )  # fmt: skip
+
+    model = tabtext.load(out)
+    assert model.preset == "best"
+    assert list(model.histories_) == ["fold 1", "fold 2"]
+
+
 def test_an_interrupted_fit_prints_the_command_that_resumes_it(tables: Path) -> None:
     command = [
         sys.executable, "-m", "tabtext", "fit", str(tables / "train.csv"), "--target", "Sales",

@@ -16,7 +16,8 @@ from sklearn.model_selection import cross_val_score
 import tabtext
 from tabtext.errors import ArtifactError, ParameterError, TabTextWarning
 from tabtext.estimators import TabularClassifier, TabularRegressor
-from tabtext.estimators.network import NETWORKS, input_tensors
+from tabtext.estimators.network import input_tensors
+from tabtext.tabular.ensembles import NETWORKS
 from tabtext.tabular.outliers import quantile
 from tests.estimators.conftest import QUICK, shops
 
@@ -392,7 +393,8 @@ def test_a_model_saved_before_networks_had_names_is_loaded(
     path = tmp_path / "model" / "config.json"
     config = json.loads(path.read_text())
     del config["network"]
-    for name in ("network", "n_members", "numeric_width", "clip_predictions"):
+    config["history"] = config.pop("histories")[""]
+    for name in ("network", "n_members", "numeric_width", "clip_predictions", "preset", "n_folds"):
         del config["parameters"][name]
     path.write_text(json.dumps(config))
 

@@ -362,10 +362,11 @@ def test_batch_norms_that_stay_awake_in_a_frozen_group_are_computed_anew() -> No
     torch.testing.assert_close(model[1].running_mean, expected)
 
 
-def test_only_so_many_batches_are_read_for_the_statistics() -> None:
+@pytest.mark.parametrize("limit", [{"n_batches": 2}, {"n_rows": BATCH_SIZE + 1}])
+def test_only_so_many_batches_are_read_for_the_statistics(limit: dict[str, int]) -> None:
     run = Run(LayerGroups(network()), TrainingOptions(), train_batches(), None)
 
-    recompute_batch_norm(run, n_batches=2)
+    recompute_batch_norm(run, **limit)
 
     seen = torch.cat([b.inputs[0] for b in islice(run.train.walk(0, seed=0), 2)])
     norm = run.model[1]  # type: ignore[index]  # a sequence

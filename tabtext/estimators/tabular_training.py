@@ -1,0 +1,221 @@
+"""How the tabular estimators train: one network, or one for every fold of the rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tabtext.errors import DataError
+from tabtext.estimators import network
+from tabtext.estimators.card import recipe, training_card
+from tabtext.estimators.checkpoints import checkpoints_for
+from tabtext.estimators.folds import Part, out_of_fold, parts_of
+from tabtext.estimators.inputs import Sample
+from tabtext.estimators.samples import PreparedRows
+from tabtext.estimators.supervised import SupervisedEstimator
+from tabtext.estimators.tabular_parameters import TabularParameters
+from tabtext.tabular.encoding import Encoded
+from tabtext.tabular.ensembles import NetworkEnsemble
+from tabtext.tabular.schema import Role
+from tabtext.training.callbacks import Callback
+from tabtext.training.checkpoint import Checkpoints
+from tabtext.training.devices import choose_device
+from tabtext.training.history import History
+from tabtext.training.lr_finder import LearningRateCurve, find_learning_rate
+from tabtext.training.metrics import METRICS
+from tabtext.training.options import TrainingOptions, duration
+from tabtext.training.progress import ProgressBar
+from tabtext.training.reproducibility import seeded
+from tabtext.training.trainer import Trainer
+
+__all__ = ["TabularTraining"]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class TabularTraining(TabularParameters, SupervisedEstimator[Encoded]):
+    """From encoded rows to trained networks; ``TabularEstimator`` does all else."""
+
+    def _learn_features(self, sample: Sample) -> Encoded:
+        self.preprocessor_ = self.new_preprocessor()
+        encoded = self.preprocessor_.fit_transform(
+            sample.table, targets=sample.targets, weight=sample.weight_column
+        )
+        self.schema_ = self.preprocessor_.schema_
+        names = self.schema_.names(
+            *(role for role in Role if role not in (Role.TARGET, Role.WEIGHT))
+        )
+        self.feature_names_in_ = np.asarray(names, dtype=object)
+        return encoded
+
+    def _features(self, data: Any) -> Encoded:
+        return self.preprocessor_.transform(data)
+
+    @property
+    def history_(self) -> History:
+        """The history of the first network's training."""
+        return next(iter(self.histories_.values()))
+
+    def _share_set_aside(self) -> float:
+        return 0.0 if self.count_networks() > 1 else self.validation_fraction
+
+    def _train(
+        self,
+        rows: PreparedRows[Encoded],
+        *,
+        callbacks: Sequence[Callback],
+        checkpoints: Checkpoints | None,
+        resume: bool,
+    ) -> None:
+        """Build and train the network, or one for every fold; note the recipe on the card."""
+        is_classes = self.target_.task == "classification"
+        n_parts, seed = self.count_networks(), self.random_state
+        parts = parts_of(rows, n_parts, stratify=is_classes, seed=seed)
+        names = [part.name for part in parts]
+        trained = []
+        for number, part in enumerate(parts, start=1):
+            _announce(callbacks, f"network {number}/{n_parts}" if n_parts > 1 else "")
+            place = checkpoints_for(part.name, checkpoints, names)
+            trained.append(self._train_network(part, callbacks, place, resume=resume))
+        # All at once, so that a training that fails leaves no half of a model behind.
+        self._keep(parts, trained)
+        if parts[0].held_out is not None:
+            self._judge_out_of_fold(rows, parts, [one.model for one in trained])
+
+    def _train_network(
+        self,
+        part: Part[Encoded],
+        callbacks: Sequence[Callback],
+        checkpoints: Checkpoints | None,
+        *,
+        resume: bool,
+    ) -> "_TrainedNetwork":
+        """Build one network and train it."""
+        rows, options = part.rows, self._options(part)
+        with seeded(part.seed, choose_device(self.device)):
+            trainer, model = self._new_trainer(part, options, callbacks, checkpoints)
+            batch_size = self.rows_per_batch(len(rows.train))
+            batches = network.batches_of(rows.train, model, batch_size, shuffle=True)
+            valid = None
+            if rows.valid is not None:
+                valid = network.batches_of(rows.valid, model, network.ROWS_PER_PREDICTION)
+            history = trainer.fit(batches, valid, resume=resume)
+        if not history.epochs:
+            raise DataError(f"training was stopped before its first epoch: {history.stopped}")
+        return _TrainedNetwork(model, history, trainer.snapshots)
+
+    def _keep(self, parts: Sequence[Part[Encoded]], trained: Sequence["_TrainedNetwork"]) -> None:
+        """Make the networks the estimator's model, and begin the card."""
+        models = [one.model for one in trained]
+        self.model_: network.TabularNetwork | NetworkEnsemble = models[0]
+        if len(models) > 1:
+            how = network.combination_for(self.target_)
+            self.model_ = NetworkEnsemble(models, combine=how).eval()
+        self.snapshots_: list[dict[str, Tensor]] = trained[0].snapshots
+        self.histories_: dict[str, History] = {
+            part.name: one.history for part, one in zip(parts, trained, strict=True)
+        }
+        settings = self._recipe(self._options(parts[0]), len(parts[0].rows.train))
+        self.card_ = training_card(self.target_.task, self.model_, self.history_, settings)
+
+    def _judge_out_of_fold(
+        self,
+        rows: PreparedRows[Encoded],
+        parts: Sequence[Part[Encoded]],
+        models: Sequence[network.TabularNetwork],
+    ) -> None:
+        """Predict every training row by the network that did not learn from it."""
+        raws = [
+            network.raw_outputs(model, part.rows.valid.encoded)
+            for model, part in zip(models, parts, strict=True)
+            if part.rows.valid is not None
+        ]
+        raw = out_of_fold(raws, parts)
+        outputs, truth, weight = self.target_.outputs(raw), rows.train.truth, rows.given_weight
+        self.card_["metrics"] = {
+            metric.name: metric.function(truth, outputs, weight)
+            for metric in METRICS[self.target_.task]
+        }
+        is_regression = self.target_.task == "regression"
+        predicted = self.target_.decode(raw) if is_regression else outputs
+        self.out_of_fold_predictions_ = _for_all_rows(predicted, rows)
+
+    def _recipe(self, options: TrainingOptions, n_rows: int) -> dict[str, Any]:
+        settings = {"n_networks": self.count_networks(), **self.network_options(n_rows).in_use()}
+        if settings["n_networks"] == 1:
+            del settings["n_networks"]
+        batch_size = self.rows_per_batch(n_rows)
+        return recipe(options, settings, loss=self._loss_name(), batch_size=batch_size)
+
+    def _sweep(self, rows: PreparedRows[Encoded]) -> LearningRateCurve:
+        """Build the network that ``fit`` would train, and raise its rate from step to step."""
+        part = Part("", rows, None, self.random_state)
+        with seeded(part.seed, choose_device(self.device)):
+            trainer, model = self._new_trainer(part, self._options(part), (), None)
+            batch_size = self.rows_per_batch(len(rows.train))
+            batches = network.batches_of(rows.train, model, batch_size, shuffle=True)
+            return find_learning_rate(trainer, batches)
+
+    def _options(self, part: Part[Encoded]) -> TrainingOptions:
+        options = self.training_options(len(part.rows.train), METRICS[self.target_.task])
+        limit = options.max_time
+        if limit is not None:
+            limit = duration(limit) / self.count_networks()
+        return replace(options, seed=part.seed, max_time=limit)
+
+    def _new_trainer(
+        self,
+        part: Part[Encoded],
+        options: TrainingOptions,
+        callbacks: Sequence[Callback],
+        checkpoints: Checkpoints | None,
+    ) -> tuple[Trainer, network.TabularNetwork]:
+        """What trains a new network, and that network on its device; call with torch seeded."""
+        rows = part.rows
+        shape = self.network_options(len(rows.train))
+        model = network.build_model(
+            shape, self.preprocessor_, rows.train, self.target_, seed=part.seed
+        )
+        model = model.to(choose_device(self.device))
+        # What a checkpoint must have been trained with, beside the trainer's own options.
+        settings = {
+            "loss": self._loss_name(),
+            **self._loss_settings(),
+            **self.target_.to_dict(),
+            **shape.in_use(),
+        }
+        trainer = network.new_trainer(
+            model,
+            self.target_,
+            self._row_loss(),
+            rows.valid,
+            options=options,
+            callbacks=callbacks,
+            checkpoints=checkpoints,
+            settings=settings,
+        )
+        return trainer, model
+
+
+@dataclass(frozen=True)
+class _TrainedNetwork:
+    model: network.TabularNetwork
+    history: History
+    snapshots: list[dict[str, Tensor]]
+
+
+def _announce(callbacks: Sequence[Callback], title: str) -> None:
+    """Say on progress bars which of several networks is trained."""
+    for callback in callbacks:
+        if isinstance(callback, ProgressBar):
+            callback.title = title
+
+
+def _for_all_rows(outputs: NDArray[Any], rows: PreparedRows[Encoded]) -> NDArray[np.float64]:
+    """Outputs of training rows at the places of these rows in what ``fit`` was given; else NaN."""
+    numbers = slice(None) if rows.numbers is None else rows.numbers
+    everyone = np.full((rows.counts["given"], *outputs.shape[1:]), np.nan)
+    everyone[numbers] = outputs
+    return everyone

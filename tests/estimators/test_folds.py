@@ -1,0 +1,235 @@
+"""Several networks for one estimator: what each sees, what they predict, and that runs resume."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tabtext
+from tabtext.errors import DataError, ParameterError
+from tabtext.estimators import TabularClassifier, TabularRegressor
+from tabtext.estimators.folds import Part, out_of_fold, parts_of
+from tabtext.estimators.samples import EncodedSample, PreparedRows
+from tabtext.tabular.encoding import Encoded
+from tabtext.tabular.ensembles import NetworkEnsemble
+from tabtext.training import Callback
+from tabtext.training.run import Run
+from tests.estimators.conftest import QUICK, shops
+
+FOLDS: dict[str, Any] = {**QUICK, "n_folds": 3}
+
+
+def prepared(n_rows: int, n_classes: int = 2, *, valid: bool = False) -> PreparedRows[Encoded]:
+    codes = np.arange(n_rows) % n_classes
+    number = np.arange(n_rows, dtype=np.float32)[:, None]
+    encoded = Encoded(np.zeros((n_rows, 0), np.uint8), number)
+    sample = EncodedSample(encoded, codes, codes, number[:, 0] * 10)
+    return PreparedRows(
+        train=sample,
+        valid=sample if valid else None,
+        given_weight=number[:, 0],
+        numbers=None,
+        counts={"given": n_rows},
+        missing={},
+    )
+
+
+@given(n_rows=st.integers(10, 60), n_folds=st.integers(2, 5), seed=st.integers(0, 9))
+@settings(deadline=None, max_examples=30)
+def test_every_row_is_held_out_once_and_learned_from_otherwise(
+    n_rows: int, n_folds: int, seed: int
+) -> None:
+    parts = parts_of(prepared(n_rows), n_folds, stratify=True, seed=seed)
+
+    held_out = np.concatenate([part.held_out for part in parts if part.held_out is not None])
+    assert sorted(held_out) == list(range(n_rows))
+    for part in parts:
+        assert part.rows.valid is not None
+        seen = part.rows.train.encoded.continuous[:, 0].tolist()
+        judged = part.rows.valid.encoded.continuous[:, 0].tolist()
+        assert sorted(seen + judged) == list(range(n_rows))
+        np.testing.assert_array_equal(part.held_out, judged)
+
+
+def test_folds_keep_the_shares_of_classes() -> None:
+    parts = parts_of(prepared(40, n_classes=4), 5, stratify=True, seed=0)
+
+    for part in parts:
+        assert part.rows.valid is not None
+        assert np.bincount(part.rows.valid.codes).tolist() == [2, 2, 2, 2]
+
+
+def test_a_class_rarer_than_the_folds_are_many_is_no_error() -> None:
+    rows = prepared(20)
+    rows.train.codes[:] = 0
+    rows.train.codes[3] = 1
+
+    assert len(parts_of(rows, 5, stratify=True, seed=0)) == 5
+
+
+def test_folds_are_judged_by_the_weights_of_rows_alone() -> None:
+    part = parts_of(prepared(12), 3, stratify=False, seed=0)[0]
+
+    assert part.rows.valid is not None
+    np.testing.assert_array_equal(part.rows.valid.weight, part.rows.valid.encoded.continuous[:, 0])
+    np.testing.assert_array_equal(
+        part.rows.train.weight, 10 * part.rows.train.encoded.continuous[:, 0]
+    )
+
+
+def test_out_of_fold_outputs_come_back_in_the_order_of_the_rows() -> None:
+    parts = parts_of(prepared(17), 4, stratify=True, seed=3)
+    raws = [torch.as_tensor(part.held_out, dtype=torch.float32)[:, None] for part in parts]
+
+    assert out_of_fold(raws, parts)[:, 0].tolist() == list(range(17))
+
+
+def test_with_validation_rows_only_the_seeds_differ() -> None:
+    rows = prepared(10, valid=True)
+    parts: list[Part[Encoded]] = parts_of(rows, 3, stratify=True, seed=2**32 - 1)
+
+    assert [part.seed for part in parts] == [2**32 - 1, 0, 1]
+    assert all(part.rows is rows and part.held_out is None for part in parts)
+
+
+def test_too_few_rows_for_the_folds_are_told(frame: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match="5 training rows are too few for n_folds=3"):
+        TabularRegressor(**FOLDS).fit(frame[:5], target="Sales")
+
+
+def test_classes_are_predicted_by_the_mean_of_all_networks(frame: pd.DataFrame) -> None:
+    model = TabularClassifier(**FOLDS).fit(frame, target="State")
+
+    assert isinstance(model.model_, NetworkEnsemble)
+    assert list(model.histories_) == ["fold 1", "fold 2", "fold 3"]
+    features = model.preprocessor_.transform(frame)
+    inputs = torch.from_numpy(features.categorical), torch.from_numpy(features.continuous)
+    with torch.inference_mode():
+        each = [network(*inputs).softmax(dim=1) for network in model.model_.networks]
+    np.testing.assert_allclose(
+        model.predict_proba(frame), torch.stack(each).mean(dim=0).numpy(), atol=1e-5
+    )
+
+
+def test_quantities_are_predicted_by_the_mean_of_all_networks(frame: pd.DataFrame) -> None:
+    model = TabularRegressor(**FOLDS, clip_predictions=False).fit(frame, target="Sales")
+    together = model.predict(frame)
+
+    assert isinstance(model.model_, NetworkEnsemble)
+    each = []
+    for network in list(model.model_.networks):
+        model.model_ = network  # type: ignore[assignment]  # one of its own
+        each.append(model.predict(frame))
+    np.testing.assert_allclose(together, np.mean(each, axis=0), rtol=1e-5)
+
+
+def test_out_of_fold_predictions_have_a_row_for_every_row_given(frame: pd.DataFrame) -> None:
+    rows = frame.copy()
+    rows.loc[[3, 10], "Sales"] = np.nan
+    lost = rows["Sales"].isna() | (rows["Sales"] >= 17)
+    model = TabularRegressor(**FOLDS, prune="Sales < 17").fit(rows, target="Sales")
+
+    found = model.out_of_fold_predictions_
+    assert found.shape == (len(rows),)
+    np.testing.assert_array_equal(np.isnan(found), lost)
+    errors = found[~lost] - rows["Sales"][~lost]
+    assert model.card_["metrics"]["rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)))
+
+
+def test_out_of_fold_predictions_know_nothing_of_their_own_target(frame: pd.DataFrame) -> None:
+    # One epoch, so that there is no best one to choose; quantities, whose folds ignore the target.
+    options = {**FOLDS, "epochs": 1, "target_transform": "none", "clip_predictions": False}
+    changed = frame.copy()
+    changed.loc[7, "Sales"] += 100
+
+    first, second = (
+        TabularRegressor(**options).fit(table, target="Sales").out_of_fold_predictions_
+        for table in (frame, changed)
+    )
+
+    assert first[7] == second[7]
+    assert (first != second).mean() > 0.5  # two of three networks did see it
+
+
+def test_several_labels_and_class_weights_work_with_folds(frame: pd.DataFrame) -> None:
+    labels = frame.assign(North=frame["State"] == "NW", South=frame["State"] == "BY")
+    several = TabularClassifier(**FOLDS).fit(
+        labels.drop(columns="State"), target=["North", "South"]
+    )
+    weighted = TabularClassifier(**FOLDS, class_weight="balanced").fit(frame, target="State")
+
+    assert several.out_of_fold_predictions_.shape == (len(frame), 2)
+    np.testing.assert_allclose(weighted.out_of_fold_predictions_.sum(axis=1), 1)
+
+
+def test_given_validation_rows_leave_no_folds(frame: pd.DataFrame) -> None:
+    model = TabularRegressor(**FOLDS).fit(frame, target="Sales", validation=shops(50, seed=1))
+
+    assert list(model.histories_) == ["seed 0", "seed 1", "seed 2"]
+    assert not hasattr(model, "out_of_fold_predictions_")
+    assert model.card_["rows"]["valid"] == 50
+
+
+def test_a_saved_ensemble_predicts_the_same(frame: pd.DataFrame, tmp_path: Path) -> None:
+    model = TabularClassifier(**FOLDS).fit(frame, target="State")
+    model.save(tmp_path / "model")
+
+    loaded = tabtext.load(tmp_path / "model")
+
+    np.testing.assert_array_equal(loaded.predict_proba(frame), model.predict_proba(frame))
+    assert list(loaded.histories_) == list(model.histories_)
+    assert loaded.embeddings("Promo").equals(model.embeddings("Promo"))
+
+
+class _Leave(Callback):
+    """Raise in an epoch of the second network."""
+
+    def __init__(self) -> None:
+        self.networks = 0
+
+    def fit_started(self, run: Run) -> None:
+        self.networks += 1
+
+    def epoch_ended(self, run: Run) -> None:
+        if self.networks == 2:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_fit_resumes_to_the_same_ensemble(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    whole = TabularRegressor(**FOLDS).fit(frame, target="Sales")
+    broken = TabularRegressor(**FOLDS)
+    place = tmp_path / "checkpoints"
+    with pytest.raises(KeyboardInterrupt):
+        broken.fit(frame, target="Sales", checkpoints=place, callbacks=[_Leave()])
+    assert sorted(path.name for path in place.iterdir()) == ["fold 1", "fold 2"]
+
+    broken.fit(frame, target="Sales", resume=place)
+
+    np.testing.assert_array_equal(broken.predict(frame), whole.predict(frame))
+
+
+@pytest.mark.parametrize("wrong", [0, 1.5, "many", True])
+def test_a_wrong_number_of_folds_is_told(frame: pd.DataFrame, wrong: Any) -> None:
+    with pytest.raises(ParameterError, match="n_folds"):
+        TabularRegressor(**{**QUICK, "n_folds": wrong}).fit(frame, target="Sales")
+
+
+def test_snapshots_and_folds_exclude_each_other(frame: pd.DataFrame) -> None:
+    model = TabularRegressor(**FOLDS, snapshots=True, schedule="sgdr")
+
+    with pytest.raises(ParameterError, match="choose either"):
+        model.fit(frame, target="Sales")
+
+
+def test_the_time_limit_is_for_all_networks_together(frame: pd.DataFrame) -> None:
+    model = TabularRegressor(**{**FOLDS, "epochs": 100_000}, max_time=3).fit(frame, target="Sales")
+
+    assert model.card_["seconds"] < 30
+    assert all(history.stopped for history in model.histories_.values())
