@@ -1,5 +1,6 @@
 """What the tabular estimators share beyond the common road: columns, pruning, embeddings."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -17,14 +18,16 @@ from tabtext.estimators.augmentation import Augmentation
 from tabtext.estimators.card import recipe, training_card
 from tabtext.estimators.importance import permutation_importance
 from tabtext.estimators.inputs import Sample
-from tabtext.estimators.samples import PreparedRows
+from tabtext.estimators.samples import EncodedSample, PreparedRows
 from tabtext.estimators.supervised import SupervisedEstimator
 from tabtext.estimators.tabular_parameters import TabularParameters
+from tabtext.estimators.uncertainty import NO_ROWS
 from tabtext.tabular.encoding import Encoded
 from tabtext.tabular.outliers import PruningReport, prune
 from tabtext.tabular.schema import Role
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
+from tabtext.training.conformal import CalibrationPairs
 from tabtext.training.devices import choose_device
 from tabtext.training.history import History
 from tabtext.training.losses import weighted_mean
@@ -56,7 +59,10 @@ class TabularEstimator(TabularParameters, SupervisedEstimator[Encoded]):
         Weights at the end of every cycle, with ``snapshots=True``; predictions combine all of them,
         and neither the best epoch nor an average of the weights counts.
     history_ : History
-        Losses and metrics of every epoch; ``history_.to_frame()`` is a DataFrame.
+        Losses and metrics of every epoch; ``history_.to_frame()`` is a DataFrame. Probabilities in
+        them are those before a temperature.
+    calibration_pairs_ : CalibrationPairs or None
+        Predictions and truth of validation rows, for a regressor's ``predict_interval``.
     """
 
     def find_learning_rate(
@@ -206,6 +212,18 @@ class TabularEstimator(TabularParameters, SupervisedEstimator[Encoded]):
             [network.raw_outputs(self.model_, features, weights) for weights in self.snapshots_]
         )
 
+    @abstractmethod
+    def _learn_from_validation(self, raw: Tensor, valid: EncodedSample[Encoded]) -> None:
+        """Learn how far predictions can be trusted, and note it on the card.
+
+        Parameters
+        ----------
+        raw : Tensor, shape (rows, outputs)
+            Raw outputs of the final model for rows that it has not learned from.
+        valid : EncodedSample
+            What was true of these rows and how much each counts; features are not looked at.
+        """
+
     # -- rows --------------------------------------------------------------------------------
 
     def _prune(self, sample: Sample) -> tuple[Sample, PruningReport | None]:
@@ -262,6 +280,10 @@ class TabularEstimator(TabularParameters, SupervisedEstimator[Encoded]):
         self.card_ = training_card(
             self.target_.task, model, history, self._recipe(options, len(rows.train))
         )
+        self.calibration_pairs_: CalibrationPairs | None = None
+        self.card_["calibration"] = dict(NO_ROWS)
+        if rows.valid is not None:
+            self._learn_from_validation(self._raw_of(rows.valid.encoded), rows.valid)
 
     def _recipe(self, options: TrainingOptions, n_rows: int) -> dict[str, Any]:
         settings = self.network_options(n_rows).in_use()
