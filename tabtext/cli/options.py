@@ -15,6 +15,7 @@ __all__ = [
     "Directions",
     "DropoutScale",
     "Epochs",
+    "Interval",
     "Json",
     "Language",
     "LanguageData",
@@ -130,6 +131,13 @@ PredictionsFile = Annotated[
 ]
 Probabilities = Annotated[
     bool, typer.Option("--probabilities", help="One column per class, for a classifier.")
+]
+Interval = Annotated[
+    float | None,
+    typer.Option(
+        help="Add bounds that hold this share of the true quantities, such as 0.9: two columns "
+        "per target, for a regressor of tables."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
