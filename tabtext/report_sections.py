@@ -246,7 +246,8 @@ def _intervals_in_words(
     width = f"{(bounds[:, 1] - bounds[:, 0]).mean():.4g} {unit}".strip()
     return (
         f"Intervals that were to hold {asked:.0%} of the rows hold {inside:.1%}; their mean width "
-        f"is {width}. They are made of the errors on the validation rows."
+        f"is {width}. They are made of the errors on the validation rows, and hold as asked only "
+        "for rows that are like those."
     )
 
 

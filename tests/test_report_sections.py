@@ -18,7 +18,8 @@ def test_a_regression_section_states_what_intervals_hold_and_how_wide_they_are()
 
     assert section.text == [
         "Intervals that were to hold 90% of the rows hold 88.0%; their mean width is 2.7 min. They "
-        "are made of the errors on the validation rows."
+        "are made of the errors on the validation rows, and hold as asked only for rows that are "
+        "like those."
     ]
     assert section.pictures[-1].caption.startswith("Intervals")
 
