@@ -44,6 +44,7 @@ def print_card(config: Mapping[str, Any], console: "Console | None" = None) -> N
     _print_rows(console, "phases", PHASE_HEAD, phase_rows(recipe.pop("phases", ())))
     _print_mapping(console, "training", recipe)
     _print_mapping(console, "validation metrics", card["metrics"])
+    _print_mapping(console, "calibration on validation rows", card.get("calibration", {}))
     _print_mapping(console, "versions", card["versions"])
 
 

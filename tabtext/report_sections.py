@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from tabtext import plots
 from tabtext.model_card import PHASE_HEAD, phase_rows, type_name, value_text
+from tabtext.plots.intervals import share_inside
 from tabtext.report import Picture, Section, Table
+from tabtext.training.calibration import expected_calibration_error, with_temperature
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +60,7 @@ _METRICS = {
     "accuracy": ("accuracy", False),
     "roc_auc": ("ROC AUC", False),
     "log_loss": ("log loss", False),
+    "calibration_error": ("calibration error", False),
     "perplexity": ("perplexity", False),
 }
 
@@ -201,8 +204,12 @@ def regression_section(
     *,
     unit: str,
     times: NDArray[np.datetime64] | None = None,
+    intervals: Mapping[float, NDArray[Any]] | None = None,
 ) -> Section:
-    """Predicted against true, and the errors."""
+    """Predicted against true, and the errors; how often intervals hold the truth.
+
+    ``intervals`` are bounds ``(rows, 2)`` by the share of rows that they are to hold.
+    """
     pictures = [
         Picture(
             "Predicted against true; the colour counts rows",
@@ -217,15 +224,45 @@ def regression_section(
                 plots.plot_residuals_over_time(times, truth, predicted, unit=unit),
             )
         )
-    return Section(title, pictures=pictures)
+    text = []
+    if intervals:
+        text = [_intervals_in_words(truth, intervals, unit)]
+        pictures.append(
+            Picture(
+                "Intervals: share of rows whose truth lies inside against the share asked for",
+                plots.plot_coverage(truth, intervals),
+            )
+        )
+    return Section(title, text, pictures=pictures)
+
+
+def _intervals_in_words(
+    truth: NDArray[Any], intervals: Mapping[float, NDArray[Any]], unit: str
+) -> str:
+    """What was reached, by the intervals nearest to 90 %."""
+    asked = min(intervals, key=lambda share: abs(share - 0.9))
+    bounds = intervals[asked]
+    inside = share_inside(truth, bounds)
+    width = f"{(bounds[:, 1] - bounds[:, 0]).mean():.4g} {unit}".strip()
+    return (
+        f"Intervals that were to hold {asked:.0%} of the rows hold {inside:.1%}; their mean width "
+        f"is {width}. They are made of the errors on the validation rows, and hold as asked only "
+        "for rows that are like those."
+    )
 
 
 def classification_section(
-    title: str, truth: NDArray[np.bool_], probability: NDArray[Any], labels: tuple[str, str]
+    title: str,
+    truth: NDArray[np.bool_],
+    probability: NDArray[Any],
+    labels: tuple[str, str],
+    *,
+    temperature: float = 1.0,
 ) -> Section:
     """Confusion, ROC, precision and recall, calibration of a yes-or-no prediction.
 
-    ``labels`` are the names of no and yes.
+    ``labels`` are the names of no and yes; ``temperature`` is what logits were divided by to get
+    the probabilities.
     """
     names = np.array(labels)
     said = names[(probability > 0.5).astype(int)]
@@ -241,7 +278,26 @@ def classification_section(
             "Calibration, in ten groups of equal size", plots.plot_calibration(truth, probability)
         ),
     ]
-    return Section(title, pictures=pictures)
+    text = [_calibration_in_words(truth, probability, temperature)]
+    return Section(title, text, pictures=pictures)
+
+
+def _calibration_in_words(
+    truth: NDArray[np.bool_], probability: NDArray[Any], temperature: float
+) -> str:
+    """How far probabilities are from shares, as they are and without their temperature."""
+    text = (
+        "Probabilities differ from the shares that came true by "
+        f"{expected_calibration_error(truth, probability):.4f} in the mean (expected calibration "
+        "error, 15 groups of equal size)"
+    )
+    if temperature == 1.0:
+        return f"{text}."
+    unscaled = with_temperature(probability, 1 / temperature)
+    return (
+        f"{text}; before the logits were divided by the temperature {temperature:.3f}, which the "
+        f"validation rows gave, by {expected_calibration_error(truth, unscaled):.4f}."
+    )
 
 
 def importance_section(

@@ -73,6 +73,16 @@ def test_the_card_shows(part: str) -> None:
     assert part in printed(config())
 
 
+def test_the_card_shows_what_the_temperature_brought() -> None:
+    entry = {"rows": 300, "temperature": 1.25, "log_loss": {"before": 0.5, "after": 0.4}}
+
+    text = printed(config(calibration=entry))
+
+    assert "calibration on validation rows" in text
+    assert "before 0.5, after 0.4" in text
+    assert "calibration" not in printed(config())  # of older models
+
+
 def test_a_model_without_rules_has_no_table_of_rules() -> None:
     assert "pruned training rows" not in printed(config(pruning=None))
 

@@ -178,6 +178,23 @@ def test_predicted_against_true_is_not_led_by_extremes() -> None:
     assert axes.get_xlabel() == "true (min)"
 
 
+def test_coverage_is_drawn_in_the_order_of_what_was_asked() -> None:
+    truth = np.arange(10.0)
+    bounds = {share: np.tile([0.0, 10 * share], (10, 1)) for share in (0.9, 0.5)}
+
+    line = plots.plot_coverage(truth, bounds).lines[1]
+
+    assert line.get_xdata().tolist() == [50, 90]
+    assert line.get_ydata().tolist() == [60, 100]  # 0 to 5, and 0 to 9
+
+
+def test_coverage_needs_intervals_for_every_row() -> None:
+    with pytest.raises(DataError, match="no intervals"):
+        plots.plot_coverage(np.zeros(3), {})
+    with pytest.raises(DataError, match="3 true values and 2 others"):
+        plots.plot_coverage(np.zeros(3), {0.9: np.zeros((2, 2))})
+
+
 def test_days_are_averaged() -> None:
     times = np.array(["2013-12-01T05", "2013-12-01T09", "2013-12-02T07"], "datetime64[s]")
 
@@ -248,6 +265,7 @@ def test_every_picture_draws_where_it_is_told() -> None:
         plots.plot_importance(importance, ax=ax),
         plots.plot_embeddings(vectors, ax=ax),
         plots.plot_accuracy_by(PROBABILITY, TRUTH, label="tokens", ax=ax),
+        plots.plot_coverage(quantities, {0.9: np.stack([quantities, quantities], axis=1)}, ax=ax),
     ]
 
     curve = plots.plot_learning_rate_curve([0.1, 0.2], [0.9, 0.8], {}, ax=logarithmic)

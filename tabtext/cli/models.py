@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tabtext.cli.messages import print_json, print_metrics, say
-from tabtext.cli.options import AnyData, Json, ModelDirectory, PredictionsFile, Probabilities
+from tabtext.cli.options import (
+    AnyData,
+    Interval,
+    Json,
+    ModelDirectory,
+    PredictionsFile,
+    Probabilities,
+)
 from tabtext.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -20,6 +27,7 @@ def predict(
     data: AnyData,
     out: PredictionsFile,
     probabilities: Probabilities = False,
+    interval: Interval = None,
 ) -> None:
     """Write a prediction for every row of DATA, in its order."""
     from tabtext.estimators import load
@@ -31,8 +39,9 @@ def predict(
             f"{model} holds a {type(estimator).__name__}, which predicts no target; "
             "see tabtext lm generate and tabtext lm evaluate"
         )
+    bounds = {} if interval is None else {"interval": _coverage(interval, model, estimator)}
     rows = _read(data, estimator)
-    predicted = estimator.predict_table(rows, probabilities=probabilities)
+    predicted = estimator.predict_table(rows, probabilities=probabilities, **bounds)
     if data.is_dir():  # a row says which file it is about
         predicted = predicted.add_column(0, "file", rows.column("file"))
     write_table(predicted, out)
@@ -81,6 +90,16 @@ def print_evaluation(estimator: Any, data: Path, *, as_json: bool) -> None:
         print_json(metrics)
     else:
         print_metrics(metrics, title=str(data))
+
+
+def _coverage(interval: float, model: Path, estimator: Any) -> float:
+    """The share that intervals are to hold, if the model has intervals."""
+    if not hasattr(estimator, "predict_interval"):
+        raise ParameterError(
+            f"--interval {interval:g} is for models of tables that predict quantities, and {model} "
+            f"holds a {type(estimator).__name__}; leave it out"
+        )
+    return interval
 
 
 def _is_corpus(path: Path, estimator: Any) -> bool:

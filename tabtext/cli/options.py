@@ -16,6 +16,7 @@ __all__ = [
     "DropoutScale",
     "Epochs",
     "Folds",
+    "Interval",
     "Json",
     "Language",
     "LanguageData",
@@ -141,6 +142,13 @@ PredictionsFile = Annotated[
 ]
 Probabilities = Annotated[
     bool, typer.Option("--probabilities", help="One column per class, for a classifier.")
+]
+Interval = Annotated[
+    float | None,
+    typer.Option(
+        help="Add bounds that hold this share of the true quantities, such as 0.9: two columns "
+        "per target, for a regressor of tables."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

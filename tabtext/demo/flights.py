@@ -49,6 +49,9 @@ _SETTINGS: dict[str, Any] = {
     "epochs": 4,
 }
 
+# Shares of rows that intervals are to hold, for the report.
+_COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+
 _INTRODUCTION = (
     "Every flight that left New York in 2013, with weather, plane and airport. Two questions, "
     "asked when the plane leaves, so that its delay at departure is known: by how many minutes "
@@ -131,11 +134,19 @@ def _predict_delay(console: "Console", months: Months, out: Path) -> list[Sectio
     print_results(console, results, title=_DECEMBER, unit="min")
     model.save(out / "arrival_delay")
     times = test["scheduled_departure"].to_numpy()
+    intervals = {share: model.predict_interval(test, share) for share in _COVERAGES}
     return [
         metrics_section(
             "Flights: arrival delay", results, text=[_INTRODUCTION, _BASELINES], unit="min"
         ),
-        regression_section("Arrival delay in December", truth, predicted, unit="min", times=times),
+        regression_section(
+            "Arrival delay in December",
+            truth,
+            predicted,
+            unit="min",
+            times=times,
+            intervals=intervals,
+        ),
         _importance(console, "What arrival delay depends on", model, months),
         training_section(model, "Training: arrival delay"),
         data_section(model, "Data: arrival delay"),
@@ -166,10 +177,12 @@ def _predict_late(console: "Console", months: Months, out: Path) -> list[Section
     ]
     print_results(console, results, title=_DECEMBER)
     model.save(out / "late")
-    names = ("on time", "late")
+    names, temperature = ("on time", "late"), model.card_["calibration"]["temperature"]
     return [
         metrics_section("Flights: late by more than 15 minutes", results, text=[_AS_ABOVE]),
-        classification_section("Lateness in December", truth, probabilities[:, 1], names),
+        classification_section(
+            "Lateness in December", truth, probabilities[:, 1], names, temperature=temperature
+        ),
         _importance(console, "What lateness depends on", model, months),
         training_section(model, "Training: lateness"),
         data_section(model, "Data: lateness"),

@@ -335,8 +335,13 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         """
         sample = self._encode(self._labelled(X, y, sample_weight))
         outputs = self.target_.outputs(self._raw_of(sample.encoded))
-        metrics = METRICS[self.target_.task]
-        return {m.name: m.function(sample.truth, outputs, sample.weight) for m in metrics}
+        return self._metrics_of(sample.truth, outputs, sample.weight)
+
+    def _metrics_of(
+        self, truth: NDArray[Any], outputs: NDArray[Any], weight: NDArray[np.float32] | None
+    ) -> dict[str, float]:
+        """What ``evaluate`` returns."""
+        return {m.name: m.function(truth, outputs, weight) for m in METRICS[self.target_.task]}
 
     # -- shared by what uses a fitted model --------------------------------------------------
 

@@ -45,11 +45,14 @@ class TabularEstimator(TabularTraining):
         and neither the best epoch nor an average of the weights counts.
     history_ : History
         Losses and metrics of every epoch; ``history_.to_frame()`` is a DataFrame. Of several
-        networks it is that of the first; ``histories_`` has them all, by name.
+        networks it is that of the first; ``histories_`` has them all, by name. Probabilities in
+        them are those before a temperature.
     out_of_fold_predictions_ : ndarray of shape (rows, classes), (rows,) or (rows, targets)
         With folds only, and not saved: probabilities, or quantities, for every row that ``fit`` was
         given, by the network that did not learn from it; NaN for rows that none learned from
         (without a target, or pruned).
+    calibration_pairs_ : CalibrationPairs or None
+        Predictions and truth of validation rows, for a regressor's ``predict_interval``.
     """
 
     def find_learning_rate(

@@ -12,6 +12,7 @@ from tabtext.estimators.plain_values import plain
 from tabtext.tabular.ensembles import NETWORKS, NetworkEnsemble
 from tabtext.tabular.outliers import PruningReport
 from tabtext.tabular.preprocessing import TabularPreprocessor
+from tabtext.training.conformal import CalibrationPairs
 from tabtext.training.history import History
 from tabtext.training.targets import target_from_dict
 
@@ -23,6 +24,7 @@ __all__ = ["fill", "save"]
 _MODELS = {**NETWORKS, "ensemble": NetworkEnsemble}
 _PREPROCESSOR = "preprocessor"
 _SNAPSHOTS = "snapshots.safetensors"
+_CALIBRATION = "calibration.safetensors"
 
 
 def save(estimator: "TabularEstimator", directory: Path) -> None:
@@ -45,6 +47,8 @@ def save(estimator: "TabularEstimator", directory: Path) -> None:
         estimator.preprocessor_.save(temporary / _PREPROCESSOR)
         if estimator.snapshots_:
             write_tensors(temporary / _SNAPSHOTS, _numbered(estimator.snapshots_))
+        if estimator.calibration_pairs_ is not None:
+            write_tensors(temporary / _CALIBRATION, estimator.calibration_pairs_.to_tensors())
 
 
 def fill(estimator: "TabularEstimator", config: Mapping[str, Any], directory: Path) -> None:
@@ -65,14 +69,26 @@ def fill(estimator: "TabularEstimator", config: Mapping[str, Any], directory: Pa
     estimator.pruning_ = None if pruning is None else PruningReport.from_dict(pruning)
     snapshots = directory / _SNAPSHOTS
     estimator.snapshots_ = _by_number(read_tensors(snapshots)) if snapshots.exists() else []
+    estimator.calibration_pairs_ = _calibration_pairs(directory, estimator.target_.n_outputs)
+    before: dict[str, Any] = {}
     if "network" not in config:  # from when there was one network, and nothing was clipped
-        before = {"network": "mlp", "clip_predictions": False}
-        known = estimator.get_params(deep=False)
-        estimator.set_params(**{name: value for name, value in before.items() if name in known})
+        before |= {"network": "mlp", "clip_predictions": False}
+    if "calibration" not in config["parameters"]:  # from before there was a temperature
+        before["calibration"] = None
+    known = estimator.get_params(deep=False)
+    estimator.set_params(**{name: value for name, value in before.items() if name in known})
     model = _MODELS[config.get("network", "mlp")].from_config(config["model"])
     model.load_state_dict(weights)
     estimator.model_ = model.eval()
     estimator.place_model()
+
+
+def _calibration_pairs(directory: Path, n_targets: int) -> CalibrationPairs | None:
+    """What a regressor's intervals are taken from; None where it was saved without."""
+    path = directory / _CALIBRATION
+    if not path.exists():
+        return None
+    return CalibrationPairs.from_tensors(read_tensors(path), n_targets=n_targets)
 
 
 def _numbered(snapshots: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

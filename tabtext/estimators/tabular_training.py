@@ -1,5 +1,6 @@
 """How the tabular estimators train: one network, or one for every fold of the rows."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,14 +15,16 @@ from tabtext.estimators.card import recipe, training_card
 from tabtext.estimators.checkpoints import checkpoints_for
 from tabtext.estimators.folds import Part, out_of_fold, parts_of
 from tabtext.estimators.inputs import Sample
-from tabtext.estimators.samples import PreparedRows
+from tabtext.estimators.samples import EncodedSample, PreparedRows
 from tabtext.estimators.supervised import SupervisedEstimator
 from tabtext.estimators.tabular_parameters import TabularParameters
+from tabtext.estimators.uncertainty import NO_ROWS
 from tabtext.tabular.encoding import Encoded
 from tabtext.tabular.ensembles import NetworkEnsemble
 from tabtext.tabular.schema import Role
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
+from tabtext.training.conformal import CalibrationPairs
 from tabtext.training.devices import choose_device
 from tabtext.training.history import History
 from tabtext.training.lr_finder import LearningRateCurve, find_learning_rate
@@ -58,6 +61,18 @@ class TabularTraining(TabularParameters, SupervisedEstimator[Encoded]):
         """The history of the first network's training."""
         return next(iter(self.histories_.values()))
 
+    @abstractmethod
+    def _learn_from_validation(self, raw: Tensor, valid: EncodedSample[Encoded]) -> None:
+        """Learn how far predictions can be trusted, and note it on the card.
+
+        Parameters
+        ----------
+        raw : Tensor, shape (rows, outputs)
+            Raw outputs of the final model for rows that it has not learned from.
+        valid : EncodedSample
+            What was true of these rows and how much each counts; features are not looked at.
+        """
+
     def _share_set_aside(self) -> float:
         return 0.0 if self.count_networks() > 1 else self.validation_fraction
 
@@ -81,8 +96,12 @@ class TabularTraining(TabularParameters, SupervisedEstimator[Encoded]):
             trained.append(self._train_network(part, callbacks, place, resume=resume))
         # All at once, so that a training that fails leaves no half of a model behind.
         self._keep(parts, trained)
+        self.calibration_pairs_: CalibrationPairs | None = None
+        self.card_["calibration"] = dict(NO_ROWS)
         if parts[0].held_out is not None:
             self._judge_out_of_fold(rows, parts, [one.model for one in trained])
+        elif rows.valid is not None:
+            self._learn_from_validation(self._raw_of(rows.valid.encoded), rows.valid)
 
     def _train_network(
         self,
@@ -132,14 +151,15 @@ class TabularTraining(TabularParameters, SupervisedEstimator[Encoded]):
             for model, part in zip(models, parts, strict=True)
             if part.rows.valid is not None
         ]
-        raw = out_of_fold(raws, parts)
-        outputs, truth, weight = self.target_.outputs(raw), rows.train.truth, rows.given_weight
+        raw, judged = out_of_fold(raws, parts), replace(rows.train, weight=rows.given_weight)
+        outputs = self.target_.outputs(raw)
         self.card_["metrics"] = {
-            metric.name: metric.function(truth, outputs, weight)
+            metric.name: metric.function(judged.truth, outputs, judged.weight)
             for metric in METRICS[self.target_.task]
         }
+        self._learn_from_validation(raw, judged)
         is_regression = self.target_.task == "regression"
-        predicted = self.target_.decode(raw) if is_regression else outputs
+        predicted = self.target_.decode(raw) if is_regression else self.target_.outputs(raw)
         self.out_of_fold_predictions_ = _for_all_rows(predicted, rows)
 
     def _recipe(self, options: TrainingOptions, n_rows: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tabtext.plots.classification import (
     plot_roc,
 )
 from tabtext.plots.features import plot_embeddings, plot_importance
+from tabtext.plots.intervals import plot_coverage
 from tabtext.plots.regression import plot_predicted, plot_residuals, plot_residuals_over_time
 from tabtext.plots.text import coloured_html, coloured_text
 from tabtext.plots.training import (
@@ -29,6 +30,7 @@ __all__ = [
     "plot_accuracy_by",
     "plot_calibration",
     "plot_confusion",
+    "plot_coverage",
     "plot_embeddings",
     "plot_history",
     "plot_importance",

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import tabtext
-from tests.cli.conftest import run_well
+from tests.cli.conftest import run, run_well
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -32,6 +32,37 @@ def test_probabilities_get_a_column_per_class(tables: Path) -> None:
     np.testing.assert_allclose(read.iloc[:, 1:].sum(axis=1), 1)
 
 
+def test_intervals_get_two_columns(tables: Path) -> None:
+    out = tables / "intervals.csv"
+
+    run_well("predict", tables / "Sales", tables / "new.parquet", "--out", out, "--interval", "0.8")
+
+    read = pd.read_csv(out)
+    assert list(read) == ["Sales", "Sales_lower", "Sales_upper"]
+    expected = tabtext.load(tables / "Sales").predict_interval(tables / "new.parquet", 0.8)
+    np.testing.assert_allclose(read.iloc[:, 1:], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("model", "interval", "message"),
+    [
+        ("State", "0.8", "holds a TabularClassifier; leave it out"),
+        ("Sales", "80", "must be a number between 0 and 1"),
+        ("Sales", "0.99", "at least 199 validation rows, and the model has 30"),
+    ],
+)
+def test_intervals_that_cannot_be_are_refused(
+    tables: Path, model: str, interval: str, message: str
+) -> None:
+    out = tables / "refused.csv"
+
+    done = run("predict", tables / model, tables / "new.parquet", "--out", out,
+               "--interval", interval)  # fmt: skip
+
+    assert message in str(done.exception)
+    assert not out.exists()
+
+
 def test_evaluate_prints_metrics_as_json(tables: Path) -> None:
     done = run_well("evaluate", tables / "Sales", tables / "new.parquet", "--json")
 
@@ -48,7 +79,7 @@ def test_evaluate_prints_a_table(tables: Path) -> None:
 def test_inspect_prints_the_card(tables: Path) -> None:
     done = run_well("inspect", tables / "Sales")
 
-    for part in ("TabularRegressor", "Distance", "continuous", "rmse", "torch"):
+    for part in ("TabularRegressor", "Distance", "continuous", "rmse", "calibration", "torch"):
         assert part in done.stdout
 
 

@@ -103,7 +103,7 @@ def test_too_few_rows_for_the_folds_are_told(frame: pd.DataFrame) -> None:
 
 
 def test_classes_are_predicted_by_the_mean_of_all_networks(frame: pd.DataFrame) -> None:
-    model = TabularClassifier(**FOLDS).fit(frame, target="State")
+    model = TabularClassifier(**FOLDS, calibration=None).fit(frame, target="State")
 
     assert isinstance(model.model_, NetworkEnsemble)
     assert list(model.histories_) == ["fold 1", "fold 2", "fold 3"]
@@ -233,3 +233,19 @@ def test_the_time_limit_is_for_all_networks_together(frame: pd.DataFrame) -> Non
 
     assert model.card_["seconds"] < 30
     assert all(history.stopped for history in model.histories_.values())
+
+
+def test_intervals_and_temperatures_come_from_all_rows_out_of_fold(frame: pd.DataFrame) -> None:
+    regressor = TabularRegressor(**FOLDS).fit(frame, target="Sales")
+    classifier = TabularClassifier(**FOLDS).fit(frame, target="State")
+
+    lower, upper = regressor.predict_interval(frame, coverage=0.8).T
+    assert regressor.card_["calibration"]["rows"] == len(frame)
+    assert ((lower <= regressor.predict(frame)) & (regressor.predict(frame) <= upper)).mean() > 0.9
+    assert classifier.card_["calibration"]["rows"] == len(frame)
+    # Probabilities out of fold are those of the temperature, as those of predict_proba are.
+    table = pd.DataFrame({"State": frame["State"]})
+    truth = np.searchsorted(classifier.classes_, table["State"])
+    found = classifier.out_of_fold_predictions_[np.arange(len(frame)), truth]
+    after = classifier.card_["calibration"]["log_loss"]["after"]
+    assert -np.log(found).mean() == pytest.approx(after)

@@ -6,6 +6,7 @@ predictions in the user's units and labels (``decode``).
 """
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from tabtext.errors import ArtifactError
@@ -42,13 +43,20 @@ def target_from_dict(values: Mapping[str, Any]) -> Target:
     given = dict(values)
     try:
         task = given.pop("task")
-        if task == "classification":
-            return ClassificationTarget(given["name"], tuple(given["classes"]))
-        if task == "multilabel":
-            return MultilabelTarget(tuple(given["labels"]))
+        if task in ("classification", "multilabel"):
+            temperature = _temperature(given.get("temperature", 1.0))  # from before there was one
+            if task == "classification":
+                return ClassificationTarget(given["name"], tuple(given["classes"]), temperature)
+            return MultilabelTarget(tuple(given["labels"]), temperature)
         lists = {key: tuple(given[key]) for key in ("columns", "center", "scale")}
         lists |= {key: tuple(given.get(key, ())) for key in ("lowest", "highest")}
         bounds = None if given["y_range"] is None else tuple(given["y_range"])
         return RegressionTarget(**{**given, **lists, "y_range": bounds})
     except (KeyError, TypeError) as error:
         raise ArtifactError(f"the saved target is damaged: {error!r}") from error
+
+
+def _temperature(saved: Any) -> float:
+    if not isinstance(saved, int | float) or not 0 < saved < inf:
+        raise ArtifactError(f"the saved target is damaged: its temperature is {saved!r}")
+    return float(saved)

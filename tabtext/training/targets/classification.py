@@ -31,6 +31,8 @@ class ClassificationTarget:
         The target column.
     classes : tuple of str, int, float or bool
         Ascending; class number k of the network is ``classes[k]``.
+    temperature : float
+        What raw outputs are divided by before they become probabilities; 1 in training.
 
     Examples
     --------
@@ -44,6 +46,7 @@ class ClassificationTarget:
 
     name: str
     classes: tuple[Any, ...]
+    temperature: float = 1.0
     task = "classification"
     loss = "cross_entropy"
 
@@ -102,17 +105,17 @@ class ClassificationTarget:
     truth = encode
 
     def activate(self, raw: Tensor) -> Tensor:
-        """What the loss compares with encoded targets: the logits themselves."""
-        return raw
+        """What the loss compares with encoded targets: the logits, by the temperature."""
+        return raw if self.temperature == 1.0 else raw / self.temperature
 
     def combine(self, raws: Sequence[Tensor]) -> Tensor:
-        """Raw outputs whose probabilities are the mean of several predictions'."""
+        """Raw outputs whose probabilities, before any temperature, are the mean of several's."""
         probabilities = [raw.double().log_softmax(dim=1) for raw in raws]
         return torch.stack(probabilities).logsumexp(dim=0) - log(len(raws))
 
     def outputs(self, raw: Tensor) -> NDArray[np.float64]:
         """Probabilities ``(rows, classes)`` that sum to 1."""
-        return raw.double().softmax(dim=1).numpy()
+        return self.activate(raw.double()).softmax(dim=1).numpy()
 
     def decode(self, raw: Tensor) -> NDArray[Any]:
         """The most probable class of every row."""
@@ -168,7 +171,12 @@ class ClassificationTarget:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the target as values that JSON can hold."""
-        return {"task": self.task, "name": self.name, "classes": list(self.classes)}
+        return {
+            "task": self.task,
+            "name": self.name,
+            "classes": list(self.classes),
+            "temperature": self.temperature,
+        }
 
 
 @dataclass(frozen=True)
@@ -179,6 +187,8 @@ class MultilabelTarget:
     ----------
     labels : tuple of str
         The target columns.
+    temperature : float
+        What raw outputs are divided by before they become probabilities; 1 in training.
 
     Examples
     --------
@@ -188,6 +198,7 @@ class MultilabelTarget:
     """
 
     labels: tuple[str, ...]
+    temperature: float = 1.0
     task = "multilabel"
     loss = "binary_cross_entropy"
 
@@ -224,18 +235,18 @@ class MultilabelTarget:
     truth = encode
 
     def activate(self, raw: Tensor) -> Tensor:
-        """What the loss compares with encoded targets: the logits themselves."""
-        return raw
+        """What the loss compares with encoded targets: the logits, by the temperature."""
+        return raw if self.temperature == 1.0 else raw / self.temperature
 
     def combine(self, raws: Sequence[Tensor]) -> Tensor:
-        """Raw outputs whose probabilities are the mean of several predictions'."""
+        """Raw outputs whose probabilities, before any temperature, are the mean of several's."""
         both = torch.stack([raw.double() for raw in raws])
         yes, no = (logsigmoid(side).logsumexp(dim=0) for side in (both, -both))
         return yes - no
 
     def outputs(self, raw: Tensor) -> NDArray[np.float64]:
         """Probabilities of yes ``(rows, labels)``."""
-        return raw.double().sigmoid().numpy()
+        return self.activate(raw.double()).sigmoid().numpy()
 
     def decode(self, raw: Tensor) -> NDArray[np.int64]:
         """1 where yes is the more probable, else 0, ``(rows, labels)``."""
@@ -243,7 +254,7 @@ class MultilabelTarget:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the target as values that JSON can hold."""
-        return {"task": self.task, "labels": list(self.labels)}
+        return {"task": self.task, "labels": list(self.labels), "temperature": self.temperature}
 
 
 def _shortened(classes: Sequence[Any]) -> str:

@@ -143,10 +143,7 @@ class RegressionTarget:
     def outputs(self, raw: Tensor) -> NDArray[np.float64]:
         """Quantities in the user's units ``(rows, columns)``."""
         values = self.activate(raw.double()).numpy() * np.array(self.scale) + np.array(self.center)
-        if self.transform == "log":
-            values = np.exp(values)
-        elif self.transform == "log1p":
-            values = np.expm1(values)
+        values = self.inverse(values)
         if self.lowest:
             values = np.clip(values, self.lowest, self.highest)
         return np.asarray(values if self.y_range is None else np.clip(values, *self.y_range))
@@ -156,14 +153,21 @@ class RegressionTarget:
         values = self.outputs(raw)
         return values[:, 0] if len(self.columns) == 1 else values
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the target as values that JSON can hold."""
-        return {"task": self.task, **asdict(self)}
-
-    def _forward(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def forward(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Logarithms of quantities, or what else the network learns of them, before scaling."""
         if self.transform == "log":
             return np.log(values)
         return np.log1p(values) if self.transform == "log1p" else values
+
+    def inverse(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Quantities whose ``forward`` the values are."""
+        if self.transform == "log":
+            return np.exp(values)
+        return np.expm1(values) if self.transform == "log1p" else values
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the target as values that JSON can hold."""
+        return {"task": self.task, **asdict(self)}
 
     def _transformed(self, values: NDArray[np.float64], table: pa.Table) -> NDArray[np.float64]:
         if not table.num_rows:
@@ -175,7 +179,7 @@ class RegressionTarget:
         if self.y_range is not None:
             low, high = self.y_range
             self._require((values >= low) & (values <= high), values, f"leaves y_range {low, high}")
-        return self._forward(values)
+        return self.forward(values)
 
     def _require(self, fine: NDArray[np.bool_], values: NDArray[np.float64], rule: str) -> None:
         if not fine.all():
@@ -202,7 +206,7 @@ def _bounds(
 ) -> tuple[Tensor, Tensor]:
     """Lower end and width of ``y_range`` as the network sees it, for every column."""
     low, high = (
-        (target._forward(np.array([bound])) - np.array(target.center)) / np.array(target.scale)
+        (target.forward(np.array([bound])) - np.array(target.center)) / np.array(target.scale)
         for bound in target.y_range or ()
     )
     return (

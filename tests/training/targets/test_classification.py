@@ -1,6 +1,7 @@
 """Targets that are classes."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from tabtext.errors import ColumnTypeError, DataError, ParameterError
+from tabtext.errors import ArtifactError, ColumnTypeError, DataError, ParameterError
 from tabtext.training.targets import ClassificationTarget, MultilabelTarget, target_from_dict
 
 
@@ -151,3 +152,39 @@ def test_a_number_that_is_neither_zero_nor_one_is_no_boolean() -> None:
     for wrong in (7, -1, 0.5):
         with pytest.raises(DataError, match=rf"'y' is {wrong} in row 1 \(1 such rows\)"):
             target.encode(pa.table({"y": [1, wrong, 0]}))
+
+
+@pytest.mark.parametrize(
+    "target", [ClassificationTarget("y", ("a", "b")), MultilabelTarget(("a", "b"))]
+)
+def test_a_temperature_flattens_probabilities_and_moves_no_decision(
+    target: ClassificationTarget | MultilabelTarget,
+) -> None:
+    raw = torch.tensor([[2.0, -4.0], [-1.0, 3.0]])
+    warm = replace(target, temperature=2.0)
+
+    np.testing.assert_allclose(warm.outputs(raw), target.outputs(raw / 2))
+    np.testing.assert_array_equal(warm.decode(raw), target.decode(raw))
+    torch.testing.assert_close(warm.activate(raw), raw / 2)
+    assert target.activate(raw) is raw
+
+
+@pytest.mark.parametrize(
+    "target", [ClassificationTarget("y", ("a", "b"), 1.5), MultilabelTarget(("a", "b"), 0.5)]
+)
+def test_a_temperature_survives_saving_and_is_one_where_none_was_saved(
+    target: ClassificationTarget | MultilabelTarget,
+) -> None:
+    saved = json.loads(json.dumps(target.to_dict()))
+
+    assert target_from_dict(saved) == target
+    del saved["temperature"]
+    assert target_from_dict(saved) == replace(target, temperature=1.0)
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, None, "warm", float("nan"), float("inf")])
+def test_a_damaged_temperature_is_refused(temperature: object) -> None:
+    saved = {**ClassificationTarget("y", ("a", "b")).to_dict(), "temperature": temperature}
+
+    with pytest.raises(ArtifactError, match="temperature"):
+        target_from_dict(saved)
