@@ -45,6 +45,16 @@ def fit_tabtext_mlp(table: Table, train, valid, seed: int) -> Predict:
     return fit_tabtext(table, train, valid, seed, network="mlp")
 
 
+def fit_tabtext_fast(table: Table, train, valid, seed: int) -> Predict:
+    return fit_tabtext(table, train, valid, seed, preset="fast")
+
+
+def fit_tabtext_best(table: Table, train, valid, seed: int) -> Predict:
+    """Five networks, each from four fifths of the training and validation rows together."""
+    rows = pd.concat([train, valid], ignore_index=True)
+    return fit_tabtext(table, rows, None, seed, preset="best")
+
+
 def fit_lightgbm(table: Table, train, valid, seed: int) -> Predict:
     from lightgbm import LGBMClassifier, LGBMRegressor, early_stopping
 
@@ -162,6 +172,8 @@ def _fit_pytabkit(table: Table, train, valid, seed: int, classifier, regressor) 
 
 SIDES: dict[str, Callable[..., Predict]] = {
     "tabtext": fit_tabtext,
+    "tabtext, fast": fit_tabtext_fast,
+    "tabtext, best": fit_tabtext_best,
     "tabtext, mlp": fit_tabtext_mlp,
     "LightGBM": fit_lightgbm,
     "XGBoost": fit_xgboost,
@@ -185,8 +197,7 @@ PACKAGES = {
 MODULES = {
     "HistGradientBoosting": "sklearn.ensemble",
     "fastai": "fastai.tabular.all",
-    "tabtext": "tabtext.estimators",
-    "tabtext, mlp": "tabtext.estimators",
+    **{side: "tabtext.estimators" for side in SIDES if side.startswith("tabtext")},
 }
 """What is imported before the clock runs, where it is not the package itself."""
 
