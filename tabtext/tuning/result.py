@@ -9,6 +9,7 @@ from sklearn.base import clone
 from tabtext.errors import DataError
 from tabtext.estimators.plain_values import given_parameters
 from tabtext.estimators.training_parameters import TrainingParameters
+from tabtext.tuning.study import experimental
 from tabtext.tuning.trials import OWN
 
 if TYPE_CHECKING:
@@ -158,5 +159,7 @@ def _importances(study: "optuna.Study") -> dict[str, float] | None:
         return None
     compared = optuna.create_study(direction=study.direction)
     compared.add_trials(trials)
-    found = get_param_importances(compared, evaluator=PedAnovaImportanceEvaluator(), params=names)
+    with experimental():
+        evaluator = PedAnovaImportanceEvaluator()
+    found = get_param_importances(compared, evaluator=evaluator, params=names)
     return {name: float(share) for name, share in found.items()}

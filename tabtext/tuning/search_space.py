@@ -45,7 +45,9 @@ SearchSpace = Callable[["optuna.Trial"], Mapping[str, Any]]
 """A trial in, parameters of the estimator out."""
 
 # What decides which rows are judged, and by what: trials that differ in it cannot be compared.
-_SAME_FOR_ALL = ("random_state", "validation_fraction", "monitor", "missing_target", "prune")
+_SAME_FOR_ALL = ("random_state", "validation_fraction", "monitor", "missing_target")
+# The same of what the validation loss is made of; metrics are in the user's units whatever these are.
+_SHAPE_THE_LOSS = ("loss", "quantile", "target_transform", "label_smoothing")
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,11 @@ def checked(found: Any, estimator: TrainingParameters) -> dict[str, Any]:
             raise ParameterError(
                 f"search_space returned {name!r}, which must be the same in all trials, or their "
                 "scores cannot be compared; set it in the estimator"
+            )
+        if name in _SHAPE_THE_LOSS and estimator.monitor == "valid_loss":
+            raise ParameterError(
+                f"search_space returned {name!r}, which changes what the validation loss means; set "
+                "the estimator's monitor to a metric, such as 'rmse' or 'log_loss'"
             )
     return dict(found)
 

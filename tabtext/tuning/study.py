@@ -20,7 +20,7 @@ from tabtext.tuning.fingerprint import require_same
 if TYPE_CHECKING:
     import optuna
 
-__all__ = ["locked", "new_sampler", "open_study", "quiet", "require_optuna"]
+__all__ = ["experimental", "locked", "new_sampler", "open_study", "quiet", "require_optuna"]
 
 _NAME = "tabtext"
 _FINGERPRINT = "tabtext:made_with"
@@ -48,12 +48,19 @@ def quiet() -> Iterator[None]:
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            # The multivariate sampler is called experimental in Optuna 4, and is the default in 5.
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
+        yield
     finally:
         optuna.logging.set_verbosity(before)
+
+
+@contextmanager
+def experimental() -> Iterator[None]:
+    """Use what Optuna 4 calls experimental, and Optuna 5 takes for its default."""
+    import optuna
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
 
 
 @contextmanager
@@ -126,9 +133,10 @@ def new_sampler(seed: int, number: int) -> "optuna.samplers.BaseSampler":
     import optuna
 
     own_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-    return optuna.samplers.TPESampler(
-        seed=own_seed, n_startup_trials=_RANDOM_TRIALS, multivariate=True, constant_liar=True
-    )
+    with experimental():
+        return optuna.samplers.TPESampler(
+            seed=own_seed, n_startup_trials=_RANDOM_TRIALS, multivariate=True, constant_liar=True
+        )
 
 
 def _create_or_load(path: Path | None, *, greater_is_better: bool) -> "optuna.Study":

@@ -206,6 +206,7 @@ def test_wrong_arguments_are_told_before_work_begins(
     [
         ({"droput": 0.1}, "'droput', which is no parameter of TabularRegressor; did you mean"),
         ({"random_state": 1}, "'random_state', which must be the same in all trials"),
+        ({"target_transform": "log"}, "set the estimator's monitor to a metric"),
         (0.1, "it must return a mapping"),
         ({"n_bins": -1}, "n_bins=-1"),
     ],
