@@ -106,8 +106,8 @@ def tune(
     Examples
     --------
     >>> from tabtext import TabularRegressor, datasets
-    >>> flights = datasets.load_flights("test").dropna(subset="arr_delay")[:2000]
-    >>> model = TabularRegressor(epochs=1, hidden=(32,), verbose=0)
+    >>> flights = datasets.load_flights("test").dropna(subset="arr_delay")[:4000]
+    >>> model = TabularRegressor(epochs=1, n_members=2, verbose=0)
     >>> result = tune(model, flights, target="arr_delay", n_trials=2)
     >>> result.trials["state"].tolist()
     ['complete', 'complete']

@@ -46,7 +46,7 @@ SearchSpace = Callable[["optuna.Trial"], Mapping[str, Any]]
 
 # What decides which rows are judged, and by what: trials that differ in it cannot be compared.
 _SAME_FOR_ALL = ("random_state", "validation_fraction", "monitor", "missing_target")
-# The same of what the validation loss is made of; metrics are in the user's units whatever these are.
+# So does what the validation loss is made of; metrics are in the user's units in any case.
 _SHAPE_THE_LOSS = ("loss", "quantile", "target_transform", "label_smoothing")
 
 
@@ -169,8 +169,8 @@ def checked(found: Any, estimator: TrainingParameters) -> dict[str, Any]:
             )
         if name in _SHAPE_THE_LOSS and estimator.monitor == "valid_loss":
             raise ParameterError(
-                f"search_space returned {name!r}, which changes what the validation loss means; set "
-                "the estimator's monitor to a metric, such as 'rmse' or 'log_loss'"
+                f"search_space returned {name!r}, which changes what the validation loss means; "
+                "set the estimator's monitor to a metric, such as 'rmse' or 'log_loss'"
             )
     return dict(found)
 
