@@ -25,6 +25,7 @@ __all__ = [
     "__version__",
     "datasets",
     "load",
+    "tune",
 ]
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         load,
     )
     from tabtext.tabular import TabularPreprocessor
+    from tabtext.tuning import tune
 
 _HOMES = {
     "LanguageModel": "tabtext.estimators",
@@ -47,6 +49,7 @@ _HOMES = {
     "TextClassifier": "tabtext.estimators",
     "TextRegressor": "tabtext.estimators",
     "load": "tabtext.estimators",
+    "tune": "tabtext.tuning",
 }
 
 

@@ -12,20 +12,23 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # What shows models to people, and is imported by none of the parts below.
 SHOWS = {"cli", "demo", "model_card", "plots", "report", "report_sections", "report_text"}
+# What works with estimators, and is imported by none of them.
+USES = {"tuning", *SHOWS}
 # Package or module -> parts of tabtext that it must not import.
 FORBIDDEN = {
     "errors": {"*"},
-    "tables": {"tabular", "text", "training", "estimators", "datasets", *SHOWS},
-    "tabular": {"training", "text", "mixed", "estimators", *SHOWS},
-    "text": {"training", "tabular", "mixed", "estimators", *SHOWS},
-    "training": {"tabular", "text", "mixed", "estimators", *SHOWS},
-    "estimators": SHOWS,
+    "tables": {"tabular", "text", "training", "estimators", "datasets", *USES},
+    "tabular": {"training", "text", "mixed", "estimators", *USES},
+    "text": {"training", "tabular", "mixed", "estimators", *USES},
+    "training": {"tabular", "text", "mixed", "estimators", *USES},
+    "estimators": USES,
+    "tuning": SHOWS,
     "plots": {"cli", "demo", "model_card", "report", "report_sections", "report_text"},
     "report": {"cli", "demo"},
     "report_sections": {"cli", "demo"},
     "report_text": {"cli", "demo"},
 }
-HEAVY = ("spacy", "numba", "matplotlib", "torch", "sklearn", "pandas")
+HEAVY = ("spacy", "numba", "matplotlib", "torch", "sklearn", "pandas", "optuna")
 
 
 def imported_names(path: Path) -> set[str]:
@@ -71,9 +74,9 @@ def test_importing_stays_cheap(module: str) -> None:
 
 
 def test_estimators_load_what_only_some_of_them_need_on_first_use() -> None:
-    modules = ("spacy", "tokenizers", "matplotlib", "tensorboard", "mlflow")
+    modules = ("spacy", "tokenizers", "matplotlib", "tensorboard", "mlflow", "optuna")
     code = (
-        "import sys, tabtext; tabtext.TextClassifier, tabtext.LanguageModel;"
+        "import sys, tabtext; tabtext.TextClassifier, tabtext.LanguageModel, tabtext.tune;"
         f"print([name for name in {modules!r} if name in sys.modules])"
     )
     printed = subprocess.run(

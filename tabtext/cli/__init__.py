@@ -12,6 +12,7 @@ from tabtext.cli.models import demo, evaluate, inspect, predict
 from tabtext.cli.options import SHORT_HELP
 from tabtext.cli.sentiment import sentiment
 from tabtext.cli.tables import fit
+from tabtext.cli.tuning import tune
 
 __all__ = ["app", "main"]
 
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings=SHORT_HELP,
 )
-for command in (fit, predict, evaluate, inspect, demo):
+for command in (fit, tune, predict, evaluate, inspect, demo):
     app.command()(command)
 app.add_typer(lm, name="lm")
 app.add_typer(sentiment, name="sentiment")

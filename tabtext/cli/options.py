@@ -9,12 +9,14 @@ import typer
 __all__ = [
     "SHORT_HELP",
     "AnyData",
+    "AveragingName",
     "BatchSize",
     "Device",
     "Direction",
     "Directions",
     "DropoutScale",
     "Epochs",
+    "Exclude",
     "Folds",
     "Interval",
     "Json",
@@ -28,23 +30,30 @@ __all__ = [
     "OwnDevice",
     "OwnEpochs",
     "OwnSeed",
+    "PrecisionName",
     "PredictionsFile",
     "Preset",
     "Presets",
     "Probabilities",
+    "Prune",
     "Quiet",
     "Resume",
+    "Roles",
+    "ScheduleName",
     "Seed",
     "Size",
     "Sizes",
     "TableFile",
+    "Targets",
     "Task",
     "TaskKind",
     "TextColumns",
     "TextData",
     "TokenKind",
     "Tokens",
+    "ValidTable",
     "ValidTexts",
+    "Weight",
 ]
 
 SHORT_HELP = {"help_option_names": ["-h", "--help"]}
@@ -191,6 +200,31 @@ OwnDevice = Annotated[
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run was.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
+
+# -- tables ----------------------------------------------------------------------------------------
+
+Targets = Annotated[
+    list[str],
+    typer.Option("--target", help="Column to predict; repeat it for several.", show_default=False),
+]
+ValidTable = Annotated[
+    Path | None, typer.Option("--valid", help="Validation file; default: a random tenth of DATA.")
+]
+Weight = Annotated[str | None, typer.Option(help="Column with sample weights.")]
+Exclude = Annotated[list[str] | None, typer.Option(help="Column to leave out.")]
+Roles = Annotated[
+    list[str] | None, typer.Option("--role", help="Override a role: COLUMN=categorical.")
+]
+Prune = Annotated[
+    list[str] | None, typer.Option(help='Keep training rows where this holds: "Sales > 0".')
+]
+ScheduleName = Annotated[
+    str | None, typer.Option(help="one_cycle, sgdr_doubling, cosine, constant ...")
+]
+AveragingName = Annotated[
+    str | None, typer.Option(help="Average of the weights: ema, swa or nt_asgd.")
+]
+PrecisionName = Annotated[str | None, typer.Option(help="auto, fp32, tf32, bf16 or fp16.")]
 
 # -- texts -----------------------------------------------------------------------------------------
 

@@ -102,3 +102,14 @@ def test_pretrain_english_writes_a_packed_model_that_says_what_it_is(
     judged = LanguageModel.load(out).perplexity(texts["text"][600:700])
     assert f"{judged:.1f}" in readme
     assert f"{judged:.1f}" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:missing values in columns that had none")
+def test_stacking_compares_both_sides_and_the_stack(capsys: pytest.CaptureFixture[str]) -> None:
+    example("stacking").main(["--rows", "800", "--folds", "2"])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "800 flights to learn from, 800 to judge by"
+    assert lines[2].startswith("TabularClassifier ")
+    assert lines[4].startswith("StackingClassifier ")
