@@ -15,6 +15,7 @@ SHOWS = {"cli", "demo", "model_card", "plots", "report", "report_sections", "rep
 # Package or module -> parts of tabtext that it must not import.
 FORBIDDEN = {
     "errors": {"*"},
+    "dropout": {"tables", "tabular", "text", "training", "estimators", "datasets", *SHOWS},
     "tables": {"tabular", "text", "training", "estimators", "datasets", *SHOWS},
     "tabular": {"training", "text", "mixed", "estimators", *SHOWS},
     "text": {"training", "tabular", "mixed", "estimators", *SHOWS},
