@@ -2,19 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sklearn.base import RegressorMixin
 
 from tabtext.estimators.defaults import choose_dropout, choose_hidden, choose_patience
 from tabtext.estimators.network import NETWORKS, NetworkOptions
 from tabtext.estimators.parameter_checks import (
+    require_bool,
     require_choice,
     require_share,
     require_whole,
     require_widths,
 )
 from tabtext.estimators.training_parameters import TrainingParameters
+from tabtext.tabular.activations import ActivationName
+from tabtext.tabular.parametrizations import Parametrization
 from tabtext.tabular.preprocessing import TabularPreprocessor
 
 __all__ = ["TabularParameters"]
@@ -67,6 +70,10 @@ class TabularParameters(TrainingParameters):
         Share of the embeddings' elements set to zero in training.
     unseen_rate : float
         Share of known categories that training replaces by "unseen", so that its vector is learned.
+    one_hot_up_to : int
+        Categorical columns with at most so many categories become indicators, with one more for
+        missing and one for unseen, instead of embeddings; those of ``embedding_widths`` keep their
+        embedding.
     numeric_embedding : {"none", "piecewise_linear", "periodic"}
         What continuous columns become: their scaled value, or a vector that lets the first layer
         bend at bins or repeat in waves.
@@ -77,6 +84,19 @@ class TabularParameters(TrainingParameters):
         Largest number of bins per column.
     numeric_width : int
         Width of each continuous column's vector.
+    feature_scales : bool
+        Multiply every input of the first hidden layer by a learned factor.
+    activation : str
+        What follows each hidden layer: ``"relu"``, ``"leaky_relu"``, ``"gelu"``, ``"selu"``,
+        ``"mish"``; with something learned for each unit ``"prelu"``, ``"parametric_selu"``,
+        ``"parametric_mish"``.
+    parametrization : {"standard", "ntp"}
+        ``"ntp"`` is the neural tangent parametrization: weights of about unit size, times ``1 /
+        sqrt(inputs)``. It asks for a higher learning rate.
+    spectral_norm : bool
+        Divide the weight of each hidden layer by its largest singular value.
+    dropout_schedule : {"constant", "flat_cosine"}
+        Whether dropout fades in the second half of training.
     **training
         All further parameters are those of ``TrainingParameters``.
     """
@@ -99,10 +119,16 @@ class TabularParameters(TrainingParameters):
     embedding_widths: Mapping[str, int] | None = None
     embedding_dropout: float = 0.0
     unseen_rate: float = 0.01
+    one_hot_up_to: int = 0
     numeric_embedding: Literal["none", "piecewise_linear", "periodic"] = "piecewise_linear"
     bins: Literal["tree", "quantile"] = "tree"
     n_bins: int = 128
     numeric_width: int = 16
+    feature_scales: bool = False
+    activation: ActivationName = "relu"
+    parametrization: Parametrization = "standard"
+    spectral_norm: bool = False
+    dropout_schedule: Literal["constant", "flat_cosine"] = "constant"
 
     def check_parameters(self) -> None:
         """Raise ``ParameterError`` for what no later stage would notice before work begins."""
@@ -111,7 +137,12 @@ class TabularParameters(TrainingParameters):
         super().check_parameters()
         for name in ("n_members", "n_bins", "numeric_width"):
             require_whole(name, getattr(self, name), smallest=1)
+        require_whole("one_hot_up_to", self.one_hot_up_to, smallest=0)
+        for name in ("feature_scales", "spectral_norm"):
+            require_bool(name, getattr(self, name))
         require_choice("network", self.network, tuple(NETWORKS))
+        require_choice("activation", self.activation, get_args(ActivationName))
+        require_choice("parametrization", self.parametrization, get_args(Parametrization))
         if not _is_auto(self.hidden):
             require_widths("hidden", self.hidden)
         if not _is_auto(self.dropout):
@@ -144,7 +175,15 @@ class TabularParameters(TrainingParameters):
             bins=self.bins,
             n_bins=self.n_bins,
             numeric_width=self.numeric_width,
+            one_hot_up_to=self.one_hot_up_to,
+            feature_scales=self.feature_scales,
+            activation=self.activation,
+            parametrization=self.parametrization,
+            spectral_norm=self.spectral_norm,
         )
+
+    def _training_defaults(self) -> dict[str, Any]:
+        return {**super()._training_defaults(), "dropout_schedule": self.dropout_schedule}
 
     def _patience(self) -> int | None:
         if isinstance(self.patience, str):
