@@ -246,6 +246,15 @@ def test_the_compiled_model_agrees(numeric: dict[str, Any]) -> None:
     torch.testing.assert_close(compiled(*batch()), model(*batch()))
 
 
+@pytest.mark.parametrize("practices", PRACTICES, ids=str)
+def test_every_practice_can_be_compiled(practices: dict[str, Any]) -> None:
+    model = small_model(**practices)
+    compiled = torch.compile(model, backend="eager")
+
+    compiled(*batch()).sum().backward()
+    torch.testing.assert_close(compiled.eval()(*batch()), model.eval()(*batch()))
+
+
 @pytest.mark.parametrize("numeric", NUMERIC)
 def test_autocast_to_bfloat16_stays_close_and_trains(numeric: dict[str, Any]) -> None:
     model = small_model(**numeric).eval()
