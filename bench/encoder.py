@@ -26,8 +26,8 @@ import harness
 import torch
 from torch import Tensor, nn
 
+from tabtext.dropout import fill_dropout_mask
 from tabtext.text.encoder.awd_lstm import AWDLSTM, EncoderOptions
-from tabtext.text.encoder.dropout import fill_dropout_mask
 
 SIZES = {"small": (128, 256, 2), "large": (400, 1152, 3)}
 N_WORDS, ROWS, LENGTH, DOCUMENT = 10_000, 32, 70, 270

@@ -17,6 +17,7 @@ USES = {"tuning", *SHOWS}
 # Package or module -> parts of tabtext that it must not import.
 FORBIDDEN = {
     "errors": {"*"},
+    "dropout": {"tables", "tabular", "text", "training", "estimators", "datasets", *USES},
     "tables": {"tabular", "text", "training", "estimators", "datasets", *USES},
     "tabular": {"training", "text", "mixed", "estimators", *USES},
     "text": {"training", "tabular", "mixed", "estimators", *USES},

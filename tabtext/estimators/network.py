@@ -11,11 +11,13 @@ from torch import Tensor, nn
 
 from tabtext.errors import ParameterError, did_you_mean
 from tabtext.estimators.samples import EncodedSample
+from tabtext.tabular.activations import ActivationName
 from tabtext.tabular.bins import quantile_bin_edges, tree_bin_edges
 from tabtext.tabular.encoding import Encoded
 from tabtext.tabular.ensembles import NetworkEnsemble
 from tabtext.tabular.members import Combine, TabM
 from tabtext.tabular.models import EntityEmbeddingMLP, NumericEmbedding, TabularEncoder
+from tabtext.tabular.parametrizations import Parametrization
 from tabtext.tabular.preprocessing import TabularPreprocessor
 from tabtext.training.batches import Batches, TensorBatches
 from tabtext.training.callbacks import Callback
@@ -73,6 +75,11 @@ class NetworkOptions:
     bins: Literal["tree", "quantile"]
     n_bins: int
     numeric_width: int
+    one_hot_up_to: int = 0
+    feature_scales: bool = False
+    activation: ActivationName = "relu"
+    parametrization: Parametrization = "standard"
+    spectral_norm: bool = False
 
     def in_use(self) -> dict[str, Any]:
         """The options that shape this network, by name."""
@@ -83,6 +90,9 @@ class NetworkOptions:
             del settings["bins"], settings["n_bins"]
         if self.numeric_embedding == "none":
             del settings["numeric_width"]
+        for name in ("one_hot_up_to", "feature_scales", "spectral_norm"):
+            if not settings[name]:
+                del settings[name]
         return settings
 
 
@@ -102,7 +112,13 @@ def build_model(
         If a width is given for a column that has no embedding, or an option is out of range.
     """
     columns = _columns(options, preprocessor, sample, seed)
-    shape: dict[str, Any] = {"hidden": tuple(options.hidden), "dropout": options.dropout}
+    shape: dict[str, Any] = {
+        "hidden": tuple(options.hidden),
+        "dropout": options.dropout,
+        "activation": options.activation,
+        "parametrization": options.parametrization,
+        "spectral_norm": options.spectral_norm,
+    }
     if options.network == "mlp":
         return EntityEmbeddingMLP(**columns, **shape, n_outputs=target.n_outputs)
     return TabM(
@@ -181,7 +197,7 @@ def raw_outputs(
 def embedding_vectors(
     model: TabularNetwork | NetworkEnsemble, preprocessor: TabularPreprocessor, column: str
 ) -> "pd.DataFrame":
-    """Learned vectors of a categorical column, a row per category.
+    """Vectors of a categorical column, a row per category: learned ones, or indicators.
 
     Raises
     ------
@@ -227,6 +243,8 @@ def _columns(
         "numeric_embedding": options.numeric_embedding,
         "numeric_width": options.numeric_width,
         "bin_edges": edges,
+        "one_hot_up_to": options.one_hot_up_to,
+        "feature_scales": options.feature_scales,
     }
 
 

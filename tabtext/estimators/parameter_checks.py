@@ -12,7 +12,18 @@ import numpy as np
 
 from tabtext.errors import ParameterError, did_you_mean
 
-__all__ = ["require_choice", "require_share", "require_whole", "require_widths"]
+__all__ = ["require_bool", "require_choice", "require_share", "require_whole", "require_widths"]
+
+
+def require_bool(name: str, value: object) -> None:
+    """Raise ``ParameterError`` unless this is True or False.
+
+    Examples
+    --------
+    >>> require_bool("spectral_norm", True)
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise ParameterError(f"{name}={value!r} must be True or False")
 
 
 def require_choice(name: str, value: object, known: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sklearn.base import RegressorMixin
 
@@ -16,6 +16,7 @@ from tabtext.estimators.defaults import (
 )
 from tabtext.estimators.network import NetworkOptions
 from tabtext.estimators.parameter_checks import (
+    require_bool,
     require_choice,
     require_share,
     require_whole,
@@ -23,7 +24,9 @@ from tabtext.estimators.parameter_checks import (
 )
 from tabtext.estimators.presets import PRESETS, PresetName
 from tabtext.estimators.training_parameters import TrainingParameters
+from tabtext.tabular.activations import ActivationName
 from tabtext.tabular.ensembles import NETWORKS
+from tabtext.tabular.parametrizations import Parametrization
 from tabtext.tabular.preprocessing import TabularPreprocessor
 
 __all__ = ["TabularParameters"]
@@ -87,6 +90,10 @@ class TabularParameters(TrainingParameters):
         Share of the embeddings' elements set to zero in training.
     unseen_rate : float
         Share of known categories that training replaces by "unseen", so that its vector is learned.
+    one_hot_up_to : int
+        Categorical columns with at most so many categories become indicators, with one more for
+        missing and one for unseen, instead of embeddings; those of ``embedding_widths`` keep their
+        embedding.
     numeric_embedding : {"none", "piecewise_linear", "periodic"}
         What continuous columns become: their scaled value, or a vector that lets the first layer
         bend at bins or repeat in waves.
@@ -97,6 +104,19 @@ class TabularParameters(TrainingParameters):
         Largest number of bins per column.
     numeric_width : int or "auto"
         Width of each continuous column's vector.
+    feature_scales : bool
+        Multiply every input of the first hidden layer by a learned factor.
+    activation : str
+        What follows each hidden layer: ``"relu"``, ``"leaky_relu"``, ``"gelu"``, ``"selu"``,
+        ``"mish"``; with something learned for each unit ``"prelu"``, ``"parametric_selu"``,
+        ``"parametric_mish"``.
+    parametrization : {"standard", "ntp"}
+        ``"ntp"`` is the neural tangent parametrization: weights of about unit size, times ``1 /
+        sqrt(inputs)``. It asks for a higher learning rate.
+    spectral_norm : bool
+        Divide the weight of each hidden layer by its largest singular value.
+    dropout_schedule : {"constant", "flat_cosine"}
+        Whether dropout fades in the second half of training.
     **training
         All further parameters are those of ``TrainingParameters``.
     """
@@ -121,10 +141,16 @@ class TabularParameters(TrainingParameters):
     embedding_widths: Mapping[str, int] | None = None
     embedding_dropout: float = 0.0
     unseen_rate: float = 0.01
+    one_hot_up_to: int = 0
     numeric_embedding: Literal["none", "piecewise_linear", "periodic"] = "piecewise_linear"
     bins: Literal["tree", "quantile"] = "tree"
     n_bins: int = 128
     numeric_width: int | Literal["auto"] = "auto"
+    feature_scales: bool = False
+    activation: ActivationName = "relu"
+    parametrization: Parametrization = "standard"
+    spectral_norm: bool = False
+    dropout_schedule: Literal["constant", "flat_cosine"] = "constant"
 
     def check_parameters(self) -> None:
         """Raise ``ParameterError`` for what no later stage would notice before work begins."""
@@ -141,7 +167,12 @@ class TabularParameters(TrainingParameters):
                 f"snapshots=True and {self.count_networks()} networks (n_folds={self.n_folds!r}, "
                 f"preset={self.preset!r}): both make several models of one; choose either"
             )
+        require_whole("one_hot_up_to", self.one_hot_up_to, smallest=0)
+        for name in ("feature_scales", "spectral_norm"):
+            require_bool(name, getattr(self, name))
         require_choice("network", self.network, tuple(NETWORKS))
+        require_choice("activation", self.activation, get_args(ActivationName))
+        require_choice("parametrization", self.parametrization, get_args(Parametrization))
         if not _is_auto(self.hidden):
             require_widths("hidden", self.hidden)
         if not _is_auto(self.dropout):
@@ -178,6 +209,11 @@ class TabularParameters(TrainingParameters):
             bins=self.bins,
             n_bins=self.n_bins,
             numeric_width=self._settled("numeric_width"),
+            one_hot_up_to=self.one_hot_up_to,
+            feature_scales=self.feature_scales,
+            activation=self.activation,
+            parametrization=self.parametrization,
+            spectral_norm=self.spectral_norm,
         )
 
     def _settled(self, name: str) -> Any:
@@ -194,6 +230,9 @@ class TabularParameters(TrainingParameters):
 
     def _auto_epochs(self, n_rows: int) -> int:
         return choose_epochs(n_rows, factor=PRESETS[self.preset].epochs_factor)
+
+    def _training_defaults(self) -> dict[str, Any]:
+        return {**super()._training_defaults(), "dropout_schedule": self.dropout_schedule}
 
     def _patience(self) -> int | None:
         if isinstance(self.patience, str):

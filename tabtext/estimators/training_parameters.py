@@ -41,8 +41,9 @@ class TrainingParameters(BaseEstimator, ABC):
     schedule : str or callable
         How the rate moves: ``"one_cycle"``, ``"sgdr_doubling"``, ``"constant"`` ..., all in
         ``tabtext.training.schedules``, or a function of progress.
-    weight_decay : float
-        Decoupled; not on biases, norms and embeddings.
+    weight_decay : float or tuple of float
+        Decoupled; not on biases, norms, embeddings and learned scales. A tuple gives every layer
+        group of the network its own.
     clip_norm : float or None
         Largest global norm of the gradient.
     averaging : {"ema", "swa", "nt_asgd"} or None
@@ -77,7 +78,7 @@ class TrainingParameters(BaseEstimator, ABC):
     epochs: int | Literal["auto"] = "auto"
     batch_size: int | Literal["auto"] = "auto"
     learning_rate: float | tuple[float, ...] = 2e-3
-    weight_decay: float = 0.01
+    weight_decay: float | tuple[float, ...] = 0.01
     clip_norm: float | None = 1.0
     schedule: str | Schedule = "one_cycle"
     averaging: Literal["ema", "swa", "nt_asgd"] | None = "ema"

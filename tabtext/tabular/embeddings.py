@@ -24,12 +24,13 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from tabtext.dropout import Dropout
 from tabtext.errors import ColumnTypeError, ParameterError
 
 __all__ = ["EntityEmbeddings", "embedding_width", "kernels_can_run"]
 
-UNSEEN = 1
-"""The code of a category that did not occur in training; categories start right after it."""
+UNSEEN, FIRST = 1, 2
+"""The code of a category that did not occur in training, and the first code of one that did."""
 
 
 def embedding_width(n_categories: int) -> int:
@@ -76,8 +77,8 @@ class EntityEmbeddings(nn.Module):
     - Input: ``(batch_size, n_columns)``, any integer dtype.
     - Output: ``(batch_size, sum(widths))``.
 
-    The only entry of the state dict is ``weight``: the tables in the order of the columns, each row
-    by row; ``table(column)`` gives one of them its shape back.
+    The only entry of the state dict is ``weight``: the learned tables in the order of the columns,
+    each row by row; ``table(column)`` gives one of them its shape back.
 
     Parameters
     ----------
@@ -93,6 +94,10 @@ class EntityEmbeddings(nn.Module):
         Share of the known codes that each training batch replaces by 1 at random, so that the
         vector of unseen categories is trained as a blend of the known ones. Default 0.01: about
         what a small category gets, and too little to hurt the known ones.
+    one_hot_up_to
+        Columns with at most so many categories, missing and unseen not counted, get indicator
+        vectors instead of learned ones, unless their width is given: 1 at the place of the code,
+        those of missing and unseen included, and 0 elsewhere. Default 0: none.
 
     References
     ----------
@@ -114,17 +119,24 @@ class EntityEmbeddings(nn.Module):
         *,
         dropout: float = 0.0,
         unseen_rate: float = 0.01,
+        one_hot_up_to: int = 0,
     ) -> None:
         super().__init__()
         _check_cardinalities(cardinalities)
         _check_share("dropout", dropout)
         _check_share("unseen_rate", unseen_rate)
         self.cardinalities = [int(cardinality) for cardinality in cardinalities]
-        self.widths = _complete_widths(self.cardinalities, widths)
-        self.dropout = dropout
+        self.one_hot = _one_hot_columns(self.cardinalities, widths, one_hot_up_to)
+        self.widths = _complete_widths(self.cardinalities, widths, self.one_hot)
+        self.dropout = Dropout(dropout)
         self.unseen_rate = unseen_rate
-        self._layout = _Layout.of(self.cardinalities, self.widths)
-        self.weight = nn.Parameter(torch.empty(self._layout.size))
+        self._layout = _Layout.of(self.cardinalities, self.widths, self.one_hot)
+        indicators = [
+            torch.eye(self.cardinalities[i]).flatten() for i in np.flatnonzero(self.one_hot)
+        ]
+        fixed = torch.cat(indicators) if indicators else torch.empty(0)
+        self.weight = nn.Parameter(torch.empty(self._layout.size - len(fixed)))
+        self.register_buffer("_indicators", fixed, persistent=False)
         for name, positions in self._layout.elements().items():
             self.register_buffer(name, torch.as_tensor(positions), persistent=False)
         self.reset_parameters()
@@ -142,12 +154,22 @@ class EntityEmbeddings(nn.Module):
         return sum(self.widths)
 
     def table(self, column: int) -> Tensor:
-        """Return one column's table ``(cardinality, width)``: a view, row = code."""
+        """Return one column's table ``(cardinality, width)``, row = code.
+
+        A learned table is a view of the weight; that of indicators is an identity matrix.
+        """
         if not 0 <= column < len(self.widths):
             raise ParameterError(f"column must be in 0..{len(self.widths) - 1}, however: {column=}")
         shape = (self.cardinalities[column], self.widths[column])
+        if self.one_hot[column]:
+            return torch.eye(shape[0], dtype=self.weight.dtype, device=self.weight.device)
         start = int(self._layout.starts[column])
         return self.weight[start : start + math.prod(shape)].view(shape)
+
+    def learned_widths(self) -> list[int | None]:
+        """Return the width of each learned table, and None for columns of indicators."""
+        pairs = zip(self.widths, self.one_hot, strict=True)
+        return [None if one_hot else width for width, one_hot in pairs]
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return the vectors of a batch of codes."""
@@ -155,31 +177,39 @@ class EntityEmbeddings(nn.Module):
         codes = codes.to(torch.int64)
         if self.training and self.unseen_rate > 0:
             codes = _with_some_unseen(codes, self.unseen_rate)
-        if kernels_can_run(self.weight):
-            vectors = _lookup(self.weight, codes.contiguous(), self._layout)
+        weight = self._all_tables()
+        if kernels_can_run(weight):
+            vectors = _lookup(weight, codes.contiguous(), self._layout)
         else:
-            vectors = self._gather(codes)
-        return nn.functional.dropout(vectors, self.dropout, self.training)
+            vectors = self._gather(weight, codes)
+        dropped: Tensor = self.dropout(vectors)
+        return dropped
 
-    def _gather(self, codes: Tensor) -> Tensor:
+    def _all_tables(self) -> Tensor:
+        """The learned tables, and behind them those of indicators."""
+        if not any(self.one_hot):
+            return self.weight
+        return torch.cat([self.weight, self.get_buffer("_indicators")])
+
+    def _gather(self, weight: Tensor, codes: Tensor) -> Tensor:
         """Look up by torch alone: each output element is read from its place in the weight."""
         code_of_element = codes.index_select(1, self.get_buffer("_element_column"))
         places = torch.addcmul(
             self.get_buffer("_element_start"), code_of_element, self.get_buffer("_element_stride")
         )
-        return self.weight.index_select(0, places.flatten()).view(places.shape)
+        return weight.index_select(0, places.flatten()).view(places.shape)
 
     def extra_repr(self) -> str:
         """Return what ``repr`` shows of the parameters."""
         return (
             f"cardinalities={self.cardinalities}, widths={self.widths}, "
-            f"dropout={self.dropout}, unseen_rate={self.unseen_rate}"
+            f"one_hot={self.one_hot}, unseen_rate={self.unseen_rate}"
         )
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where each column's table lies in the flat parameter."""
+    """Where each column's table lies: in the flat parameter, or behind it if it is fixed."""
 
     cardinalities: npt.NDArray[np.int64]  # (columns,)
     widths: npt.NDArray[np.int64]  # (columns,)
@@ -187,12 +217,17 @@ class _Layout:
     size: int
 
     @classmethod
-    def of(cls, cardinalities: Sequence[int], widths: Sequence[int]) -> "_Layout":
+    def of(
+        cls, cardinalities: Sequence[int], widths: Sequence[int], fixed: Sequence[bool]
+    ) -> "_Layout":
         sizes = np.multiply(cardinalities, widths, dtype=np.int64)
+        order = np.argsort(fixed, kind="stable")  # learned tables first, each in column order
+        starts = np.empty_like(sizes)
+        starts[order] = np.cumsum(sizes[order]) - sizes[order]
         return cls(
             cardinalities=np.asarray(cardinalities, np.int64),
             widths=np.asarray(widths, np.int64),
-            starts=np.cumsum(sizes) - sizes,
+            starts=starts,
             size=int(sizes.sum()),
         )
 
@@ -274,8 +309,20 @@ def _with_some_unseen(codes: Tensor, rate: float) -> Tensor:
     return codes
 
 
+def _one_hot_columns(
+    cardinalities: Sequence[int], widths: Sequence[int | None] | None, one_hot_up_to: int
+) -> list[bool]:
+    if one_hot_up_to < 0:
+        raise ParameterError(f"one_hot_up_to must not be negative, however: {one_hot_up_to=}")
+    given = [width is not None for width in widths or ()] or [False] * len(cardinalities)
+    return [
+        not has_width and 0 < cardinality - FIRST <= one_hot_up_to
+        for cardinality, has_width in zip(cardinalities, given, strict=False)
+    ]
+
+
 def _complete_widths(
-    cardinalities: Sequence[int], widths: Sequence[int | None] | None
+    cardinalities: Sequence[int], widths: Sequence[int | None] | None, one_hot: Sequence[bool]
 ) -> list[int]:
     if widths is None:
         widths = [None] * len(cardinalities)
@@ -284,8 +331,8 @@ def _complete_widths(
             f"widths must hold one entry per column, however: {len(widths)=}, {len(cardinalities)=}"
         )
     complete = [
-        embedding_width(cardinality) if width is None else int(width)
-        for cardinality, width in zip(cardinalities, widths, strict=True)
+        int(width) if width is not None else cardinality if fixed else embedding_width(cardinality)
+        for cardinality, width, fixed in zip(cardinalities, widths, one_hot, strict=True)
     ]
     if any(width < 1 for width in complete):
         raise ParameterError(f"every width must be at least 1, however: {list(widths)}")

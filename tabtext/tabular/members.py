@@ -12,8 +12,17 @@ from typing import Any, Literal, Self, cast, get_args
 import torch
 from torch import Tensor, nn
 
+from tabtext.dropout import Dropout
 from tabtext.errors import ParameterError
+from tabtext.tabular.activations import ActivationName, new_activation
+from tabtext.tabular.blocks import reset_activation
 from tabtext.tabular.models import TabularEncoder
+from tabtext.tabular.parametrizations import (
+    Parametrization,
+    parametrize_weight,
+    require_parametrization,
+    set_weight,
+)
 
 __all__ = ["Combine", "MemberLinear", "TabM", "combine_members"]
 
@@ -90,6 +99,11 @@ class MemberLinear(nn.Module):
     torch.Size([2, 20])
     """
 
+    no_weight_decay = ("scale_in", "scale_out")
+    """What weight decay passes over: it would pull the members' factors to 0, not to 1."""
+
+    weight: Tensor
+
     def __init__(self, n_members: int, n_inputs: int, n_units: int, *, shared_input: bool) -> None:
         super().__init__()
         self.shared_input = shared_input
@@ -101,8 +115,10 @@ class MemberLinear(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew."""
-        bound = self.weight.shape[0] ** -0.5
-        nn.init.uniform_(self.weight, -bound, bound)
+        n_inputs, n_units = self.scale_in.shape[1], self.scale_out.shape[1]
+        bound = n_inputs**-0.5
+        weight = self.bias.new_empty(n_inputs, n_units)
+        set_weight(self, nn.init.uniform_(weight, -bound, bound))
         nn.init.uniform_(self.bias, -bound, bound)
         nn.init.ones_(self.scale_in)
         nn.init.ones_(self.scale_out)
@@ -123,16 +139,16 @@ class MemberLinear(nn.Module):
 
     def extra_repr(self) -> str:
         """Return what ``repr`` shows of the sizes."""
-        (n_members, n_units), n_inputs = self.scale_out.shape, self.weight.shape[0]
+        (n_members, n_units), n_inputs = self.scale_out.shape, self.scale_in.shape[1]
         return f"{n_members=}, {n_inputs=}, {n_units=}, shared_input={self.shared_input}"
 
 
 class TabM(nn.Module):
     """Several multi-layer perceptrons in one, over shared embeddings: the network for tables.
 
-    Every member is linear - ReLU - batch norm - dropout, once per hidden width, and a head. Linear
-    layers share their weight (see ``MemberLinear``); embeddings are shared whole; heads and batch
-    norms are each member's own. In training every member has a loss of its own; their mean
+    Every member is linear - activation - batch norm - dropout, once per hidden width, and a head.
+    Linear layers share their weight (see ``MemberLinear``); embeddings are shared whole; heads and
+    batch norms are each member's own. In training every member has a loss of its own; their mean
     predicts.
 
     The paper's network has no batch norm. With it, and members of 128 and 64 units, the area under
@@ -159,6 +175,14 @@ class TabM(nn.Module):
         Share of each block's outputs set to zero in training.
     n_members
         Number of members.
+    activation
+        What follows the hidden linear layers, see ``tabtext.tabular.activations``; what it learns
+        is each member's own.
+    parametrization
+        ``"standard"``, or ``"ntp"`` for all linear layers, see ``parametrize_weight``.
+    spectral_norm
+        Whether to divide the weight that the members share, in each hidden layer, by its largest
+        singular value.
 
     References
     ----------
@@ -183,24 +207,37 @@ class TabM(nn.Module):
         hidden: Sequence[int] = (128, 64),
         dropout: float = 0.1,
         n_members: int = 8,
+        activation: ActivationName = "relu",
+        parametrization: Parametrization = "standard",
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         _check_sizes(n_outputs, hidden, n_members)
         _check_choices(combine, dropout)
+        require_parametrization(parametrization)
+        practices: dict[str, Any] = {
+            "activation": activation,
+            "parametrization": parametrization,
+            "spectral_norm": bool(spectral_norm),
+        }
         self.n_members, self.n_outputs, self.combine = int(n_members), int(n_outputs), combine
         self.encoder = encoder
         widths = [encoder.width, *map(int, hidden)]
         self.blocks = nn.ModuleList(
-            _MemberBlock(n_members, *widths[index : index + 2], first=index == 0, dropout=dropout)
-            for index in range(len(hidden))
+            _MemberBlock(n_members, *widths[i : i + 2], first=i == 0, dropout=dropout, **practices)
+            for i in range(len(hidden))
         )
         self.head = _Heads(n_members, widths[-1], n_outputs, shared_input=not hidden)
+        parametrize_weight(
+            self.head, widths[-1], parametrization=parametrization, spectral_norm=False
+        )
         self._settings: dict[str, Any] = {
             "n_outputs": self.n_outputs,
             "combine": combine,
             "hidden": widths[1:],
             "dropout": float(dropout),
             "n_members": self.n_members,
+            **practices,
         }
 
     def reset_parameters(self) -> None:
@@ -240,29 +277,45 @@ class TabM(nn.Module):
 
 
 class _MemberBlock(nn.Module):
-    """Linear, ReLU, batch norm, dropout, for every member."""
+    """Linear, activation, batch norm, dropout, for every member."""
 
     def __init__(
-        self, n_members: int, n_inputs: int, n_units: int, *, first: bool, dropout: float
+        self,
+        n_members: int,
+        n_inputs: int,
+        n_units: int,
+        *,
+        first: bool,
+        dropout: float,
+        activation: str,
+        parametrization: str,
+        spectral_norm: bool,
     ) -> None:
         super().__init__()
         self.linear = MemberLinear(n_members, n_inputs, n_units, shared_input=first)
+        parametrize_weight(
+            self.linear, n_inputs, parametrization=parametrization, spectral_norm=spectral_norm
+        )
+        self.activation = new_activation(activation, n_members * n_units)
         self.batch_norm = nn.BatchNorm1d(n_members * n_units)
-        self.dropout = dropout
+        self.dropout = Dropout(dropout)
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew."""
         self.linear.reset_parameters()
+        reset_activation(self.activation)
         self.batch_norm.reset_parameters()
 
     def forward(self, features: Tensor) -> Tensor:
         """Return ``(rows, members * units)``."""
-        features = self.batch_norm(nn.functional.relu(self.linear(features), inplace=True))
-        return nn.functional.dropout(features, self.dropout, self.training)
+        dropped: Tensor = self.dropout(self.batch_norm(self.activation(self.linear(features))))
+        return dropped
 
 
 class _Heads(nn.Module):
     """A linear layer for every member that shares nothing."""
+
+    weight: Tensor
 
     def __init__(
         self, n_members: int, n_inputs: int, n_outputs: int, *, shared_input: bool
@@ -276,17 +329,18 @@ class _Heads(nn.Module):
     def reset_parameters(self) -> None:
         """Draw weights and biases as ``nn.Linear`` does."""
         bound = self.weight.shape[1] ** -0.5
-        nn.init.uniform_(self.weight, -bound, bound)
+        set_weight(self, nn.init.uniform_(torch.empty_like(self.weight), -bound, bound))
         nn.init.uniform_(self.bias, -bound, bound)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return ``(rows, members, outputs)``."""
-        n_members, n_inputs, _ = self.weight.shape
+        weight = self.weight
+        n_members, n_inputs, _ = weight.shape
         if self.shared_input:
             own = features.expand(n_members, -1, -1)
         else:
             own = features.view(-1, n_members, n_inputs).transpose(0, 1)
-        return torch.baddbmm(self.bias, own, self.weight).transpose(0, 1)
+        return torch.baddbmm(self.bias, own, weight).transpose(0, 1)
 
 
 def _check_sizes(n_outputs: int, hidden: Sequence[int], n_members: int) -> None:

@@ -15,8 +15,16 @@ import torch
 from torch import Tensor, nn
 
 from tabtext.errors import ParameterError
+from tabtext.tabular.activations import ActivationName
+from tabtext.tabular.blocks import Block, FeatureScales
 from tabtext.tabular.embeddings import EntityEmbeddings
 from tabtext.tabular.numeric_embeddings import PeriodicEmbeddings, PiecewiseLinearEmbeddings
+from tabtext.tabular.parametrizations import (
+    Parametrization,
+    parametrize_weight,
+    require_parametrization,
+    set_weight,
+)
 
 __all__ = ["EntityEmbeddingMLP", "NumericEmbedding", "TabularEncoder"]
 
@@ -41,7 +49,7 @@ class TabularEncoder(nn.Module):
         Number of codes of each categorical column, including 0 (missing) and 1 (unseen).
     n_continuous
         Number of continuous columns.
-    embedding_widths, embedding_dropout, unseen_rate
+    embedding_widths, embedding_dropout, unseen_rate, one_hot_up_to
         See ``EntityEmbeddings``.
     numeric_embedding
         ``"none"``, ``"piecewise_linear"`` or ``"periodic"``.
@@ -54,6 +62,8 @@ class TabularEncoder(nn.Module):
     batch_norm_continuous
         Normalise the continuous values by batch statistics, when there is no numeric embedding.
         Default True: it costs little and absorbs what the preprocessor's scaling leaves.
+    feature_scales
+        Multiply every element of the output by a learned factor, see ``FeatureScales``.
 
     Examples
     --------
@@ -76,6 +86,8 @@ class TabularEncoder(nn.Module):
         n_frequencies: int = 24,
         frequency_scale: float = 0.1,
         batch_norm_continuous: bool = True,
+        one_hot_up_to: int = 0,
+        feature_scales: bool = False,
     ) -> None:
         super().__init__()
         _check_columns(cardinalities, n_continuous, numeric_embedding, bin_edges)
@@ -87,19 +99,26 @@ class TabularEncoder(nn.Module):
             "n_frequencies": int(n_frequencies),
             "frequency_scale": float(frequency_scale),
             "batch_norm_continuous": bool(batch_norm_continuous),
+            "one_hot_up_to": int(one_hot_up_to),
+            "feature_scales": bool(feature_scales),
         }
         self.n_categorical = len(cardinalities)
         self.n_continuous = n_continuous
         self.categorical: EntityEmbeddings | None = None
         self.batch_norm: nn.BatchNorm1d | None = None
         self.numeric: PiecewiseLinearEmbeddings | PeriodicEmbeddings | None = None
+        self.scales: FeatureScales | None = None
         if self.n_categorical:
             self.categorical = EntityEmbeddings(
-                cardinalities, embedding_widths, dropout=embedding_dropout, unseen_rate=unseen_rate
+                cardinalities,
+                embedding_widths,
+                dropout=embedding_dropout,
+                unseen_rate=unseen_rate,
+                one_hot_up_to=one_hot_up_to,
             )
         if n_continuous == 0:
-            return
-        if numeric_embedding == "none":
+            pass
+        elif numeric_embedding == "none":
             self.batch_norm = nn.BatchNorm1d(n_continuous) if batch_norm_continuous else None
         elif numeric_embedding == "piecewise_linear":
             self.numeric = PiecewiseLinearEmbeddings(bin_edges or [], numeric_width)
@@ -110,6 +129,8 @@ class TabularEncoder(nn.Module):
                 n_frequencies=n_frequencies,
                 frequency_scale=frequency_scale,
             )
+        if feature_scales:
+            self.scales = FeatureScales(self.width)
 
     @property
     def width(self) -> int:
@@ -119,7 +140,7 @@ class TabularEncoder(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew."""
-        for part in (self.categorical, self.batch_norm, self.numeric):
+        for part in (self.categorical, self.batch_norm, self.numeric, self.scales):
             if part is not None:
                 part.reset_parameters()
 
@@ -134,7 +155,8 @@ class TabularEncoder(nn.Module):
             parts.append(self.numeric(continuous))
         elif self.n_continuous:
             parts.append(continuous if self.batch_norm is None else self.batch_norm(continuous))
-        return torch.cat(parts, dim=1)
+        features = torch.cat(parts, dim=1)
+        return features if self.scales is None else self.scales(features)
 
     def config(self) -> dict[str, Any]:
         """Return what ``from_config`` needs, ready for JSON.
@@ -151,7 +173,7 @@ class TabularEncoder(nn.Module):
         return {
             "cardinalities": [] if tables is None else list(tables.cardinalities),
             "n_continuous": self.n_continuous,
-            "embedding_widths": [] if tables is None else list(tables.widths),
+            "embedding_widths": [] if tables is None else tables.learned_widths(),
             "bin_counts": bin_counts,
             **self._settings,
         }
@@ -163,7 +185,7 @@ class TabularEncoder(nn.Module):
 
 
 class EntityEmbeddingMLP(nn.Module):
-    """Entity embeddings and continuous values, then linear - ReLU - batch norm - dropout, head.
+    """Embeddings and continuous values, then linear - activation - batch norm - dropout, head.
 
     **Shape**
 
@@ -187,8 +209,14 @@ class EntityEmbeddingMLP(nn.Module):
         See ``EntityEmbeddings``.
     numeric_embedding, numeric_width, bin_edges, n_frequencies, frequency_scale
         See ``TabularEncoder``.
-    batch_norm_continuous
+    batch_norm_continuous, one_hot_up_to, feature_scales
         See ``TabularEncoder``.
+    activation
+        What follows the hidden linear layers, see ``tabtext.tabular.activations``.
+    parametrization
+        ``"standard"``, or ``"ntp"`` for all linear layers, see ``parametrize_weight``.
+    spectral_norm
+        Whether to divide the hidden linear layers' weights by their largest singular value.
 
     References
     ----------
@@ -222,16 +250,28 @@ class EntityEmbeddingMLP(nn.Module):
         n_frequencies: int = 24,
         frequency_scale: float = 0.1,
         batch_norm_continuous: bool = True,
+        one_hot_up_to: int = 0,
+        feature_scales: bool = False,
+        activation: ActivationName = "relu",
+        parametrization: Parametrization = "standard",
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         if n_outputs < 1:
             raise ParameterError(f"n_outputs must be at least 1, however: {n_outputs=}")
         if any(width < 1 for width in hidden):
             raise ParameterError(f"every hidden width must be at least 1, however: {hidden=}")
+        require_parametrization(parametrization)
+        practices: dict[str, Any] = {
+            "activation": activation,
+            "parametrization": parametrization,
+            "spectral_norm": bool(spectral_norm),
+        }
         self._settings: dict[str, Any] = {
             "n_outputs": int(n_outputs),
             "hidden": [int(width) for width in hidden],
             "dropout": _one_per_block(dropout, len(hidden)),
+            **practices,
         }
         self.encoder = TabularEncoder(
             cardinalities,
@@ -245,22 +285,29 @@ class EntityEmbeddingMLP(nn.Module):
             n_frequencies=n_frequencies,
             frequency_scale=frequency_scale,
             batch_norm_continuous=batch_norm_continuous,
+            one_hot_up_to=one_hot_up_to,
+            feature_scales=feature_scales,
         )
         widths = [self.encoder.width, *self._settings["hidden"]]
         shares = self._settings["dropout"]
         self.blocks = nn.ModuleList(
-            _Block(widths[index], widths[index + 1], dropout=shares[index], bias=index == 0)
-            for index in range(len(hidden))
+            Block(*widths[i : i + 2], dropout=shares[i], bias=i == 0, **practices)
+            for i in range(len(hidden))
         )
         self.head = nn.Linear(widths[-1], n_outputs)
+        parametrize_weight(
+            self.head, widths[-1], parametrization=parametrization, spectral_norm=False
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew."""
         self.encoder.reset_parameters()
         for block in self.blocks:
-            cast("_Block", block).reset_parameters()
-        self.head.reset_parameters()
+            cast("Block", block).reset_parameters()
+        fresh = nn.Linear(self.head.in_features, self.head.out_features)
+        set_weight(self.head, fresh.weight)
+        self.head.bias.data.copy_(fresh.bias)
 
     def forward(self, categorical: Tensor, continuous: Tensor) -> Tensor:
         """Return the raw outputs of a batch."""
@@ -277,7 +324,7 @@ class EntityEmbeddingMLP(nn.Module):
         --------
         >>> model = EntityEmbeddingMLP([], n_continuous=3, n_outputs=1, hidden=(32, 16))
         >>> [type(group).__name__ for group in model.layer_groups()]
-        ['TabularEncoder', '_Block', '_Block', 'Linear']
+        ['TabularEncoder', 'Block', 'Block', 'Linear']
         """
         return [self.encoder, *self.blocks, self.head]
 
@@ -295,33 +342,6 @@ class EntityEmbeddingMLP(nn.Module):
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Build a model of the same architecture; its values come with ``load_state_dict``."""
         return cls(**_with_bin_edges(config))
-
-
-class _Block(nn.Module):
-    """Linear, ReLU, batch norm, dropout.
-
-    The shift of a batch norm reaches the *next* linear layer, where it does all that a bias could
-    do; from its own linear layer it is cut off by the ReLU. So the first linear layer keeps its
-    bias, which places the bends of the ReLU, and those after it go without.
-    """
-
-    def __init__(self, n_inputs: int, n_outputs: int, *, dropout: float, bias: bool) -> None:
-        super().__init__()
-        self.linear = nn.Linear(n_inputs, n_outputs, bias=bias)
-        self.batch_norm = nn.BatchNorm1d(n_outputs)
-        self.dropout = dropout
-
-    def reset_parameters(self) -> None:
-        """Draw the weights by Kaiming's rule for a layer before a ReLU."""
-        nn.init.kaiming_normal_(self.linear.weight, nonlinearity="relu")
-        if self.linear.bias is not None:
-            nn.init.zeros_(self.linear.bias)
-        self.batch_norm.reset_parameters()
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return ``(batch_size, n_outputs)``."""
-        features = self.batch_norm(nn.functional.relu(self.linear(features), inplace=True))
-        return nn.functional.dropout(features, self.dropout, self.training)
 
 
 def _with_bin_edges(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from tabtext.errors import ParameterError
 from tabtext.training.options import TrainingOptions
 
 __all__ = ["build_optimizer", "decays", "set_rates"]
@@ -32,6 +33,11 @@ def build_optimizer(
         Whether layer groups need parameter groups of their own; without, there are fewer, and a
         step of a small model takes a tenth less time.
 
+    Raises
+    ------
+    ParameterError
+        If there are several weight decays, and not one for every layer group.
+
     Returns
     -------
     torch.optim.Optimizer
@@ -51,9 +57,10 @@ def build_optimizer(
     >>> [(g["layer_group"], g["weight_decay"]) for g in optimizer.param_groups]
     [(0, 0.0), (1, 0.1), (1, 0.0)]
     """
-    if not rates_differ:
+    decays_of_groups = _weight_decays(options.weight_decay, groups)
+    if not rates_differ and len(set(decays_of_groups)) == 1:
         groups = [nn.ModuleList(groups)]
-    members = _parameter_groups(groups, options)
+    members = _parameter_groups(groups, decays_of_groups, decay_all=options.decay_all)
     momentum, _ = betas = options.beta_pair
     if options.optimizer == "sgd":
         descent = torch.optim.SGD(
@@ -96,6 +103,9 @@ def set_rates(
 def decays(module: nn.Module, parameter: nn.Parameter) -> bool:
     """Return whether weight decay reaches a parameter that belongs directly to a module.
 
+    A module may name parameters of its own that are to be left out in ``no_weight_decay``, such as
+    factors that mean nothing at 1.
+
     Examples
     --------
     >>> linear, embedding = nn.Linear(3, 2), nn.Embedding(5, 2)
@@ -106,6 +116,9 @@ def decays(module: nn.Module, parameter: nn.Parameter) -> bool:
     """
     # Numeric embeddings have a bias, and layer norms may have a weight, of two dimensions.
     if isinstance(module, _SPARED) or parameter is getattr(module, "bias", None):
+        return False
+    exempt: Sequence[str] = getattr(module, "no_weight_decay", ())
+    if any(parameter is getattr(module, name) for name in exempt):
         return False
     return parameter.ndim > 1
 
@@ -121,22 +134,37 @@ def _begin_momentum(optimizer: torch.optim.SGD) -> None:
             optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
+def _weight_decays(
+    weight_decay: float | Sequence[float], groups: Sequence[nn.Module]
+) -> list[float]:
+    """The weight decay of every layer group."""
+    if not isinstance(weight_decay, Sequence):
+        return [float(weight_decay)] * len(groups)
+    if len(weight_decay) != len(groups):
+        raise ParameterError(
+            f"weight_decay={weight_decay!r} has {len(weight_decay)} values for {len(groups)} layer "
+            f"groups: {', '.join(type(group).__name__ for group in groups)}; give one for each, or "
+            "a single number"
+        )
+    return [float(decay) for decay in weight_decay]
+
+
 def _parameter_groups(
-    groups: Sequence[nn.Module], options: TrainingOptions
+    groups: Sequence[nn.Module], decays_of_groups: Sequence[float], *, decay_all: bool
 ) -> list[dict[str, object]]:
     """Two parameter groups per layer group, with and without decay, as far as they have members."""
     seen: set[int] = set()
     found: list[dict[str, object]] = []
-    for number, group in enumerate(groups):
+    for number, (group, group_decay) in enumerate(zip(groups, decays_of_groups, strict=False)):
         decayed: list[nn.Parameter] = []
         spared: list[nn.Parameter] = []
         for module in group.modules():
             for parameter in module.parameters(recurse=False):
                 if id(parameter) not in seen:
                     seen.add(id(parameter))
-                    reached = options.decay_all or decays(module, parameter)
+                    reached = decay_all or decays(module, parameter)
                     (decayed if reached else spared).append(parameter)
-        for parameters, decay in ((decayed, float(options.weight_decay)), (spared, 0.0)):
+        for parameters, decay in ((decayed, group_decay), (spared, 0.0)):
             if parameters:
                 found.append({"params": parameters, "weight_decay": decay, "layer_group": number})
     return found

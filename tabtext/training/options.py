@@ -21,6 +21,7 @@ __all__ = [
 
 Optimizer = Literal["adamw", "sgd"]
 Averaging = Literal["ema", "swa", "nt_asgd"]
+DropoutScheduleName = Literal["constant", "flat_cosine"]
 PrecisionName = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
 Compile = Literal["auto", "always", "never"]
 
@@ -150,12 +151,17 @@ class TrainingOptions:
         ``"sgd"`` takes the first of ``betas`` as Nesterov momentum.
     betas : pair of float or name of ``BETAS``
         Decay of the averages of gradient and squared gradient.
-    weight_decay : float
-        Decoupled for ``"adamw"``. Biases, norms and embeddings are left out.
+    weight_decay : float or tuple of float
+        Decoupled for ``"adamw"``; a tuple gives every layer group its own. Biases, norms,
+        embeddings and what a module names in ``no_weight_decay`` are left out.
     decay_all : bool
         Whether they are not.
     clip_norm, clip_value : float or None
         Largest global norm of the gradient, and largest absolute value of its elements.
+    dropout_schedule : {"constant", "flat_cosine"}
+        ``"flat_cosine"`` lets dropout fade in the second half of training; see
+        ``tabtext.training.dropout_schedule``. Such models are not compiled: what is compiled holds
+        its dropout rate as a constant.
     averaging : {"ema", "swa", "nt_asgd"} or None
         Which average of the weights is validated and kept; see ``tabtext.training.averaging``.
     snapshots : bool
@@ -192,10 +198,11 @@ class TrainingOptions:
     batch_norm_freeze: bool = True
     optimizer: Optimizer = "adamw"
     betas: tuple[float, float] | str = (0.9, 0.99)  # 0.999 is slow for runs of these lengths
-    weight_decay: float = 0.01  # fast.ai's and torch's default
+    weight_decay: float | tuple[float, ...] = 0.01  # fast.ai's and torch's default
     decay_all: bool = False
     clip_norm: float | None = 1.0  # a few wild rows would otherwise undo many steps
     clip_value: float | None = None
+    dropout_schedule: DropoutScheduleName = "constant"
     averaging: Averaging | None = None
     snapshots: bool = False
     precision: PrecisionName = "auto"
@@ -214,7 +221,7 @@ class TrainingOptions:
             "learning_rate": _are_rates(self.learning_rate),
             "cycle_len": _counts(self.cycle_len),
             "cycle_mult": _counts(self.cycle_mult),
-            "weight_decay": _is_number(self.weight_decay) and 0 <= self.weight_decay < inf,
+            "weight_decay": _are_decays(self.weight_decay),
             "clip_norm": self.clip_norm is None or _is_positive(self.clip_norm),
             "clip_value": self.clip_value is None or _is_positive(self.clip_value),
             "patience": self.patience is None or _counts(self.patience),
@@ -230,6 +237,7 @@ class TrainingOptions:
         if not callable(self.schedule):
             _check_choice("schedule", self.schedule, SCHEDULE_NAMES)
         _check_choice("optimizer", self.optimizer, get_args(Optimizer))
+        _check_choice("dropout_schedule", self.dropout_schedule, get_args(DropoutScheduleName))
         _check_choice("averaging", self.averaging, (None, *get_args(Averaging)))
         _check_choice("precision", self.precision, get_args(PrecisionName))
         _check_choice("compile", self.compile, get_args(Compile))
@@ -356,6 +364,11 @@ def _are_shares(pair: object) -> bool:
 def _are_rates(rates: object) -> bool:
     several = rates if isinstance(rates, tuple | list) else (rates,)
     return bool(several) and all(_is_positive(rate) and rate < inf for rate in several)
+
+
+def _are_decays(decays: object) -> bool:
+    several = decays if isinstance(decays, tuple | list) else (decays,)
+    return bool(several) and all(_is_number(decay) and 0 <= decay < inf for decay in several)
 
 
 def _plain(value: Any) -> Any:

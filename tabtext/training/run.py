@@ -215,7 +215,9 @@ class Run:
         # CUDA graphs give what comes out of every pass the same memory: the gradients of a batch's
         # parts would overwrite each other instead of adding up, and so would what is carried on.
         kept = self.micro_batches.rows is not None or bool(self._carriers)
-        setting = "never" if kept and self.device.type == "cuda" else self.options.compile
+        fades = self.options.dropout_schedule != "constant"
+        never = fades or (kept and self.device.type == "cuda")
+        setting = "never" if never else self.options.compile
         self.network = compiled(self.model, setting, self.device, self.plan.n_steps)
         if not self.world.is_alone:
             # Wrapped anew in every phase: it notes which parameters have gradients.

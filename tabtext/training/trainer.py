@@ -24,6 +24,7 @@ from tabtext.training.callbacks import (
     TimeBudget,
 )
 from tabtext.training.checkpoint import Checkpoints
+from tabtext.training.dropout_schedule import DropoutSchedule
 from tabtext.training.history import History
 from tabtext.training.layer_groups import LayerGroups
 from tabtext.training.losses import Loss
@@ -336,6 +337,8 @@ class Trainer:
             found.append(EarlyStopping(monitor, patience=options.patience))
         if options.max_time is not None:
             found.append(TimeBudget())
+        if options.dropout_schedule != "constant":
+            found.append(DropoutSchedule())
         if options.snapshots:
             snapshots = Snapshots()
             self.snapshots = snapshots.weights

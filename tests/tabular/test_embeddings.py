@@ -142,6 +142,7 @@ def test_codes_that_are_not_integers_are_refused(dtype: torch.dtype) -> None:
         ({"cardinalities": [5, 9], "widths": [3]}, "one entry per column"),
         ({"cardinalities": [5, 9], "widths": [3, 0]}, "at least 1"),
         ({"cardinalities": [5], "dropout": 1.0}, r"dropout must be in \[0, 1\)"),
+        ({"cardinalities": [5], "one_hot_up_to": -1}, "one_hot_up_to must not be negative"),
         ({"cardinalities": [5], "unseen_rate": -0.1}, r"unseen_rate must be in \[0, 1\)"),
     ],
 )
@@ -155,6 +156,46 @@ def test_one_columns_width_can_be_set_alone() -> None:
 
     assert embeddings.widths == [5, 3]
     assert embeddings.table(1).shape == (9, 3)
+
+
+def test_small_columns_become_indicators_of_their_codes(road: str) -> None:
+    embeddings = EntityEmbeddings([5, 9, 4], widths=[None, 2, None], one_hot_up_to=3)
+    codes = torch.tensor([[0, 8, 3], [1, 0, 0], [4, 2, 1]])
+
+    vectors = embeddings.eval()(codes)
+
+    assert embeddings.widths == [5, 2, 4]
+    assert torch.equal(vectors[:, :5], torch.eye(5)[codes[:, 0]])
+    assert torch.equal(vectors[:, 5:7], embeddings.table(1)[codes[:, 1]])
+    assert torch.equal(vectors[:, 7:], torch.eye(4)[codes[:, 2]])
+    assert torch.equal(embeddings.table(0), torch.eye(5))
+
+
+def test_indicators_learn_nothing_and_learned_tables_beside_them_do(road: str) -> None:
+    embeddings = EntityEmbeddings([5, 9], one_hot_up_to=3, unseen_rate=0.0)
+
+    embeddings(torch.tensor([[2, 8], [3, 8]])).sum().backward()
+
+    assert embeddings.weight.shape == (9 * 5,)
+    assert embeddings.weight.grad is not None
+    rows = embeddings.weight.grad.view(9, 5).any(dim=1)
+    assert rows.tolist() == [False] * 8 + [True]
+
+
+def test_only_columns_that_are_small_enough_and_have_no_width_become_indicators() -> None:
+    embeddings = EntityEmbeddings([5, 6, 5, 2], widths=[None, None, 3, None], one_hot_up_to=3)
+
+    assert embeddings.one_hot == [True, False, False, False]
+    assert embeddings.learned_widths() == [None, 4, 3, 2]
+
+
+def test_the_stated_share_of_indicators_becomes_unseen(road: str) -> None:
+    embeddings = EntityEmbeddings([5], one_hot_up_to=3, unseen_rate=0.2)
+
+    vectors = embeddings(torch.full((20_000, 1), 4))
+
+    assert vectors.sum(dim=1).unique().tolist() == [1.0]
+    assert vectors[:, 1].mean().item() == pytest.approx(0.2, abs=0.02)
 
 
 def test_a_table_is_a_view_of_the_weight() -> None:

@@ -13,10 +13,19 @@ from torch import Tensor, nn
 from tabtext.errors import ParameterError
 from tabtext.tabular.members import Combine, MemberLinear, TabM, combine_members
 from tabtext.tabular.models import TabularEncoder
+from tabtext.tabular.parametrizations import set_weight
 
 CARDINALITIES = [7, 30]
 EDGES = [np.array([-1.0, 0.0, 1.0]), np.array([0.0, 1.0])]
 COMBINE: list[Combine] = ["classes", "labels", "values"]
+PRACTICES: list[dict[str, Any]] = [
+    {},
+    {"activation": "prelu"},
+    {"activation": "parametric_mish"},
+    {"spectral_norm": True},
+    {"parametrization": "ntp"},
+    {"parametrization": "ntp", "spectral_norm": True},
+]
 
 
 def batch(rows: int = 20, *, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -141,8 +150,11 @@ def test_a_row_gets_the_same_output_alone_and_in_company() -> None:
     torch.testing.assert_close(alone, together)
 
 
-def test_the_gradient_of_one_member_reaches_what_is_its_own_and_what_all_share() -> None:
-    model = small_model(dropout=0.0).train()
+@pytest.mark.parametrize("practices", PRACTICES, ids=str)
+def test_the_gradient_of_one_member_reaches_what_is_its_own_and_what_all_share(
+    practices: dict[str, Any],
+) -> None:
+    model = small_model(dropout=0.0, **practices).train()
 
     model(*batch())[:, 2].square().sum().backward()
 
@@ -153,12 +165,19 @@ def test_the_gradient_of_one_member_reaches_what_is_its_own_and_what_all_share()
             others = torch.arange(4) != 2
             assert not bool(parameter.grad[others].any()), name
             assert bool(parameter.grad[2].any()), name
-        elif name.endswith("linear.weight"):
+        elif "linear" in name:
             assert bool(parameter.grad.any()), name
+        elif "activation" in name:
+            of_units = parameter.grad.view(4, -1)
+            assert of_units.any(dim=1).tolist() == [False, False, True, False], name
 
 
-def test_the_order_of_the_members_does_not_matter() -> None:
-    model = small_model().eval()
+@pytest.mark.parametrize("practices", PRACTICES, ids=str)
+def test_the_order_of_the_members_does_not_matter(practices: dict[str, Any]) -> None:
+    model = small_model(**practices).eval()
+    for block in model.blocks:
+        for parameter in block.activation.parameters():
+            nn.init.uniform_(parameter)
     before = model(*batch())
     order = torch.tensor([2, 0, 3, 1])
 
@@ -167,9 +186,10 @@ def test_the_order_of_the_members_does_not_matter() -> None:
             for parameter in (block.linear.scale_in, block.linear.scale_out, block.linear.bias):
                 parameter.copy_(parameter[order].clone())
             norm: nn.BatchNorm1d = block.batch_norm
-            for values in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+            learned = list(block.activation.parameters())
+            for values in (norm.weight, norm.bias, norm.running_mean, norm.running_var, *learned):
                 values.copy_(values.view(4, -1)[order].flatten())
-        model.head.weight.copy_(model.head.weight[order].clone())
+        set_weight(model.head, model.head.weight[order].clone())
         model.head.bias.copy_(model.head.bias[order].clone())
 
     torch.testing.assert_close(model(*batch()), before)
@@ -183,14 +203,46 @@ def test_members_share_most_of_their_weights() -> None:
     assert count(8) < 1.5 * count(1)
 
 
-def test_a_model_survives_json_and_its_state_dict() -> None:
-    model = small_model(combine="labels", dropout=0.3).eval()
+@pytest.mark.parametrize("practices", PRACTICES, ids=str)
+def test_a_model_survives_json_and_its_state_dict(practices: dict[str, Any]) -> None:
+    model = small_model(combine="labels", dropout=0.3, **practices).eval()
 
     rebuilt = TabM.from_config(json.loads(json.dumps(model.config())))
     rebuilt.load_state_dict(model.state_dict())
 
     assert rebuilt.config() == model.config()
     torch.testing.assert_close(rebuilt.eval()(*batch()), model(*batch()), rtol=0, atol=0)
+
+
+def test_settings_that_an_older_config_has_not_are_those_of_then() -> None:
+    model = small_model().eval()
+    config = model.config()
+    for name in ("activation", "parametrization", "spectral_norm"):
+        del config[name]
+    for name in ("one_hot_up_to", "feature_scales"):
+        del config["encoder"][name]
+
+    rebuilt = TabM.from_config(config)
+    rebuilt.load_state_dict(model.state_dict())
+
+    torch.testing.assert_close(rebuilt.eval()(*batch()), model(*batch()), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("practices", PRACTICES, ids=str)
+def test_parameters_begin_alike_when_they_are_drawn_anew(practices: dict[str, Any]) -> None:
+    model = small_model(**practices)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter)
+
+    model.reset_parameters()
+
+    for drawn, fresh in zip(model.blocks, small_model(**practices).blocks, strict=True):
+        size, expected = (block.linear.weight.std().item() for block in (drawn, fresh))
+        assert size == pytest.approx(expected, rel=0.3)
+        for ours, theirs in zip(
+            drawn.activation.parameters(), fresh.activation.parameters(), strict=True
+        ):
+            assert torch.equal(ours, theirs)
 
 
 def test_parameters_can_be_drawn_anew() -> None:
@@ -216,7 +268,14 @@ def test_layer_groups_run_from_the_input_to_the_heads() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"hidden": (0,)}, {"n_members": 0}, {"dropout": 1.0}, {"combine": "median"}],
+    [
+        {"hidden": (0,)},
+        {"n_members": 0},
+        {"dropout": 1.0},
+        {"combine": "median"},
+        {"activation": "step"},
+        {"parametrization": "mup"},
+    ],
     ids=str,
 )
 def test_wrong_arguments_are_refused(wrong: dict[str, Any]) -> None:

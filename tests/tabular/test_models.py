@@ -22,11 +22,30 @@ NUMERIC: list[dict[str, Any]] = [
 ]
 
 
+PRACTICES: list[dict[str, Any]] = [
+    {"activation": "mish"},
+    {"activation": "prelu"},
+    {"activation": "parametric_selu"},
+    {"spectral_norm": True},
+    {"parametrization": "ntp"},
+    {"feature_scales": True},
+    {"one_hot_up_to": 10},
+]
+
+
 def batch(rows: int = 20, *, seed: int = 0) -> tuple[Tensor, Tensor]:
     random = np.random.default_rng(seed)
     codes = [random.integers(0, cardinality, rows) for cardinality in CARDINALITIES]
     continuous = random.normal(size=(rows, 2)).astype(np.float32)
     return torch.as_tensor(np.stack(codes, axis=1)), torch.as_tensor(continuous)
+
+
+def batch_of(cardinalities: list[int], rows: int = 20) -> tuple[Tensor, Tensor]:
+    codes = [
+        torch.randint(cardinality, (rows,), generator=torch.Generator().manual_seed(0))
+        for cardinality in cardinalities
+    ]
+    return torch.stack(codes, dim=1), torch.ones(rows, 2)
 
 
 def small_model(**arguments: Any) -> EntityEmbeddingMLP:
@@ -131,10 +150,38 @@ def test_hidden_layers_start_with_kaimings_deviation() -> None:
     assert weight.std().item() == pytest.approx((2 / 400) ** 0.5, rel=0.02)
 
 
+def test_scales_of_features_multiply_what_the_encoder_gives() -> None:
+    torch.manual_seed(0)
+    encoder = TabularEncoder([5, 9], 2, feature_scales=True, one_hot_up_to=3).eval()
+    assert encoder.scales is not None
+    plain = encoder(*batch_of([5, 9]))
+
+    with torch.no_grad():
+        encoder.scales.weight.mul_(2)
+
+    torch.testing.assert_close(encoder(*batch_of([5, 9])), 2 * plain)
+
+
+@pytest.mark.parametrize("practices", PRACTICES, ids=str)
+def test_every_practice_trains_all_it_has_and_is_rebuilt(practices: dict[str, Any]) -> None:
+    model = small_model(**practices, dropout=0.0, unseen_rate=0.0)
+    model(*batch(200)).square().sum().backward()
+
+    rebuilt = EntityEmbeddingMLP.from_config(json.loads(json.dumps(model.config())))
+    rebuilt.load_state_dict(model.state_dict())
+
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert bool(torch.isfinite(parameter.grad).all()), name
+        assert bool(parameter.grad.any()), name
+    assert rebuilt.config() == model.config()
+    assert torch.equal(rebuilt.eval()(*batch()), model.eval()(*batch()))
+
+
 def test_dropout_is_set_per_block() -> None:
     model = small_model(dropout=(0.1, 0.4))
 
-    assert [block.dropout for block in model.blocks] == [0.1, 0.4]
+    assert [block.dropout.rate for block in model.blocks] == [0.1, 0.4]
     assert small_model(dropout=0.2).config()["dropout"] == [0.2, 0.2]
 
 
@@ -199,6 +246,15 @@ def test_the_compiled_model_agrees(numeric: dict[str, Any]) -> None:
     torch.testing.assert_close(compiled(*batch()), model(*batch()))
 
 
+@pytest.mark.parametrize("practices", PRACTICES, ids=str)
+def test_every_practice_can_be_compiled(practices: dict[str, Any]) -> None:
+    model = small_model(**practices)
+    compiled = torch.compile(model, backend="eager")
+
+    compiled(*batch()).sum().backward()
+    torch.testing.assert_close(compiled.eval()(*batch()), model.eval()(*batch()))
+
+
 @pytest.mark.parametrize("numeric", NUMERIC)
 def test_autocast_to_bfloat16_stays_close_and_trains(numeric: dict[str, Any]) -> None:
     model = small_model(**numeric).eval()
@@ -242,6 +298,8 @@ def test_training_twice_gives_equal_bits(numeric: dict[str, Any]) -> None:
         ({"numeric_embedding": "spline"}, "one of none, piecewise_linear, periodic"),
         ({"numeric_embedding": "piecewise_linear"}, "bin edges of every continuous column"),
         ({"bin_edges": EDGES}, "bin_edges have no use"),
+        ({"activation": "step"}, "activation='step' is not one of relu"),
+        ({"parametrization": "mup"}, "parametrization='mup' is not one of standard, ntp"),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments: dict[str, Any], message: str) -> None:

@@ -35,7 +35,7 @@ INTERRUPTED = 75
 
 SCENARIOS: dict[str, TrainingOptions] = {
     # The practices of a run on a table; it ends early, three epochs after its best one.
-    "table": TrainingOptions(epochs=12, learning_rate=0.1, averaging="ema", patience=3),
+    "table": TrainingOptions(epochs=12, learning_rate=0.05, averaging="ema", patience=3),
     # Others: restarts, snapshots, momentum, parts of batches, a gradient scaler.
     "cycles": TrainingOptions(
         epochs=7,

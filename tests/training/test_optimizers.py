@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from tabtext.tabular.models import EntityEmbeddingMLP
+from tabtext.errors import ParameterError
+from tabtext.tabular.members import TabM
+from tabtext.tabular.models import EntityEmbeddingMLP, TabularEncoder
 from tabtext.tabular.numeric_embeddings import PeriodicEmbeddings, PiecewiseLinearEmbeddings
 from tabtext.training import Callback, Phase, TensorBatches, Trainer, TrainingOptions
 from tabtext.training.losses import squared_error
@@ -182,6 +184,50 @@ def test_entity_embeddings_do_not_decay() -> None:
     model = EntityEmbeddingMLP([7, 9], n_continuous=2, n_outputs=1, hidden=(8,))
 
     assert decayed_names(model) == {"blocks.0.linear.weight", "head.weight"}
+
+
+def test_what_a_module_names_does_not_decay() -> None:
+    class Scaled(nn.Linear):
+        no_weight_decay = ("scale",)
+
+        def __init__(self) -> None:
+            super().__init__(3, 2)
+            self.scale = nn.Parameter(torch.ones(4, 2))
+
+    assert decayed_names(Scaled()) == {"weight"}
+
+
+def test_scales_of_members_and_features_do_not_decay() -> None:
+    encoder = TabularEncoder([7], 2, feature_scales=True)
+    model = TabM(
+        encoder, 1, combine="values", hidden=(8,), n_members=3, activation="parametric_mish"
+    )
+
+    assert decayed_names(model) == {"blocks.0.linear.weight", "head.weight"}
+
+
+@pytest.mark.parametrize("rates_differ", [False, True])
+def test_every_layer_group_may_have_a_decay_of_its_own(rates_differ: bool) -> None:
+    groups = [nn.Linear(3, 2), nn.Linear(2, 2), nn.Linear(2, 1)]
+    options = TrainingOptions(weight_decay=(0.0, 0.1, 0.2))
+
+    optimizer = build_optimizer(groups, options, rates_differ=rates_differ)
+
+    weights = {id(layer.weight): i for i, layer in enumerate(groups)}
+    decays_of_weights = {
+        weights[id(parameter)]: group["weight_decay"]
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+        if id(parameter) in weights
+    }
+    assert decays_of_weights == {0: 0.0, 1: 0.1, 2: 0.2}
+
+
+def test_another_number_of_decays_than_of_layer_groups_is_refused() -> None:
+    with pytest.raises(ParameterError, match="2 values for 3 layer groups: Linear, Linear, ReLU"):
+        build_optimizer(
+            [nn.Linear(3, 2), nn.Linear(2, 2), nn.ReLU()], TrainingOptions(weight_decay=(0.1, 0.2))
+        )
 
 
 def test_recurrent_matrices_decay_and_their_biases_do_not() -> None:

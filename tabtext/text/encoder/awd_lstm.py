@@ -15,10 +15,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from tabtext.dropout import dropout_mask
 from tabtext.errors import ColumnTypeError, ParameterError
 from tabtext.text.alignment import HALF_WAY, adapted_vectors
 from tabtext.text.eager import never_compiled
-from tabtext.text.encoder.dropout import dropout_mask, embed_words, locked_dropout
+from tabtext.text.encoder.dropout import embed_words, locked_dropout
 from tabtext.text.encoder.options import EncoderOptions
 from tabtext.text.encoder.recurrent import LayerState, RecurrentLayer
 

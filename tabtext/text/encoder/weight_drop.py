@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from tabtext.text.encoder.dropout import fill_dropout_mask
+from tabtext.dropout import fill_dropout_mask
 
 __all__ = ["DroppedWeights", "Mode", "Weights"]
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tabtext.dropout import fill_dropout_mask
 from tabtext.text.encoder.awd_lstm import AWDLSTM, EncoderOptions
-from tabtext.text.encoder.dropout import fill_dropout_mask
 from tabtext.text.encoder.recurrent import Cell, RecurrentLayer
 
 pytestmark = [

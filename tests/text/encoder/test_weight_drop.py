@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tabtext.text.encoder.dropout import fill_dropout_mask
+from tabtext.dropout import fill_dropout_mask
 from tabtext.text.encoder.weight_drop import DroppedWeights, Weights
 
 
