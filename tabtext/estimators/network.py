@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tabtext.errors import ParameterError, did_you_mean
 from tabtext.estimators.samples import EncodedSample
 from tabtext.tabular.activations import ActivationName
+from tabtext.tabular.bin_choice import chosen_bin_edges
 from tabtext.tabular.bins import quantile_bin_edges, tree_bin_edges
 from tabtext.tabular.encoding import Encoded
 from tabtext.tabular.ensembles import NetworkEnsemble
@@ -72,7 +73,7 @@ class NetworkOptions:
     embedding_dropout: float
     unseen_rate: float
     numeric_embedding: NumericEmbedding
-    bins: Literal["tree", "quantile"]
+    bins: Literal["auto", "tree", "quantile"]
     n_bins: int
     numeric_width: int
     one_hot_up_to: int = 0
@@ -254,11 +255,8 @@ def _bin_edges(
     values = sample.encoded.continuous
     if options.bins == "quantile":
         return quantile_bin_edges(values, options.n_bins)
-    if options.bins != "tree":
-        raise ParameterError(f"bins={options.bins!r} is neither 'tree' nor 'quantile'")
-    return tree_bin_edges(
-        values, sample.codes, n_bins=options.n_bins, weight=sample.weight, seed=seed
-    )
+    by_target = chosen_bin_edges if options.bins == "auto" else tree_bin_edges
+    return by_target(values, sample.codes, n_bins=options.n_bins, weight=sample.weight, seed=seed)
 
 
 def _embedding_widths(widths: Mapping[str, int], names: Sequence[str]) -> list[int | None]:

@@ -97,9 +97,10 @@ class TabularParameters(TrainingParameters):
     numeric_embedding : {"none", "piecewise_linear", "periodic"}
         What continuous columns become: their scaled value, or a vector that lets the first layer
         bend at bins or repeat in waves.
-    bins : {"tree", "quantile"}
+    bins : {"auto", "tree", "quantile"}
         Where piecewise-linear bins come from: a decision tree on the target per column, or
-        quantiles.
+        quantiles; ``"auto"`` takes for each column what tells more of a fifth of the training rows
+        that neither has seen.
     n_bins : int
         Largest number of bins per column.
     numeric_width : int or "auto"
@@ -143,7 +144,7 @@ class TabularParameters(TrainingParameters):
     unseen_rate: float = 0.01
     one_hot_up_to: int = 0
     numeric_embedding: Literal["none", "piecewise_linear", "periodic"] = "piecewise_linear"
-    bins: Literal["tree", "quantile"] = "tree"
+    bins: Literal["auto", "tree", "quantile"] = "auto"
     n_bins: int = 128
     numeric_width: int | Literal["auto"] = "auto"
     feature_scales: bool = False
@@ -170,6 +171,7 @@ class TabularParameters(TrainingParameters):
         require_whole("one_hot_up_to", self.one_hot_up_to, smallest=0)
         for name in ("feature_scales", "spectral_norm"):
             require_bool(name, getattr(self, name))
+        require_choice("bins", self.bins, ("auto", "tree", "quantile"))
         require_choice("network", self.network, tuple(NETWORKS))
         require_choice("activation", self.activation, get_args(ActivationName))
         require_choice("parametrization", self.parametrization, get_args(Parametrization))
