@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from tabtext.errors import ParameterError
+from tabtext.training.eager_optimizers import SGD, AdamW
 from tabtext.training.options import TrainingOptions
 
 __all__ = ["build_optimizer", "decays", "set_rates"]
@@ -63,13 +64,11 @@ def build_optimizer(
     members = _parameter_groups(groups, decays_of_groups, decay_all=options.decay_all)
     momentum, _ = betas = options.beta_pair
     if options.optimizer == "sgd":
-        descent = torch.optim.SGD(
-            members, lr=0.0, momentum=momentum, nesterov=momentum > 0, fused=True
-        )
+        descent = SGD(members, lr=0.0, momentum=momentum, nesterov=momentum > 0, fused=True)
         if momentum:
             _begin_momentum(descent)
         return descent
-    return torch.optim.AdamW(members, lr=0.0, betas=betas, fused=True)
+    return AdamW(members, lr=0.0, betas=betas, fused=True)
 
 
 def set_rates(
