@@ -34,17 +34,38 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no dropout": {"dropout": 0.0},
     "dropout of 0.1": {"dropout": 0.1},
     "half the rate": {"learning_rate": 2e-3},
+    "label smoothing of 0.1": {"label_smoothing": 0.1},
+    "robust scaling, numbers as they are": {"numeric_embedding": "none", "scaling": "robust"},
+    "leaky ReLU": {"activation": "leaky_relu"},
+    "GELU": {"activation": "gelu"},
+    "SELU": {"activation": "selu"},
+    "mish": {"activation": "mish"},
+    "PReLU": {"activation": "prelu"},
+    "parametric SELU": {"activation": "parametric_selu"},
+    "parametric mish": {"activation": "parametric_mish"},
+    "spectral norm": {"spectral_norm": True},
+    "learned scales of features": {"feature_scales": True},
+    "up to 8 categories one-hot": {"one_hot_up_to": 8},
+    "dropout of 0.1 that fades": {"dropout": 0.1, "dropout_schedule": "flat_cosine"},
+    "neural tangent, 10 times the rate": {"parametrization": "ntp", "learning_rate": 4e-2},
+    "no weight decay": {"weight_decay": 0.0},
+    "weight decay of 0.1": {"weight_decay": 0.1},
 }
 """What differs from the default, whose dropout is 0.1 for classes and 0 for quantities."""
 
 DATA = ("adult", "california")
 
 
+def estimator_of(name: str) -> type[TabularRegressor] | type[TabularClassifier]:
+    """What predicts the target of a data set."""
+    return TabularRegressor if TABLES[name].is_regression else TabularClassifier
+
+
 def fit_once(name: str, variant: str, seed: int) -> dict[str, Any]:
     """Score of one fit on the validation part."""
     table = TABLES[name]
     train, valid, _ = table.load()
-    estimator = TabularRegressor if table.is_regression else TabularClassifier
+    estimator = estimator_of(name)
     model = estimator(random_state=seed, verbose=0, **VARIANTS[variant])
     started = time.process_time()
     model.fit(train, target=table.target)
@@ -76,6 +97,8 @@ def main() -> None:
                 runs = sides[key]["runs"] if key in sides else []
                 if any(run["seed"] == seed for run in runs):
                     continue
+                if not VARIANTS[variant].keys() <= estimator_of(name)().get_params().keys():
+                    continue  # label smoothing is for classes
                 runs = [*runs, fit_once(name, variant, seed)]
                 print(f"  {key}: {runs[-1]}", flush=True)
                 mean = statistics.mean(run["score"] for run in runs)
