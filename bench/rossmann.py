@@ -1,12 +1,16 @@
 """The Rossmann task, last six weeks as test: tabtext beside LightGBM on the same features.
 
-Features, split and score are those of ``examples/rossmann.py``: train until 2015-05-07, choose the
-best epoch (tree) on the six weeks until 2015-06-18, test on the six weeks until 2015-07-31, on open
-days. Both sides learn the logarithm of sales. The features are computed once; each side reads them
-from a file in a process of its own, so that peak memory is its own. The clock runs over the fit,
-preparation included, and over predicting the test rows; imports and reading are outside.
+Features, split and score are those of ``examples/rossmann.py``. As there, a first fit on the rows
+until 2015-05-07 chooses the number of epochs (trees) by the six weeks until 2015-06-18; then every
+seed learns from all rows until there, for so many, and predicts the six weeks until 2015-07-31, on
+open days, once. All sides learn the logarithm of sales. The features are computed once; each side
+reads them from a file in a process of its own, so that peak memory is its own. The clock runs over
+the fit, preparation included, and over predicting the test rows; imports and reading are outside.
+
+The ensemble is the mean, on the logarithmic scale, of what the seeds of a side predict.
 
     TABTEXT_DATA=... python bench/rossmann.py
+    python bench/rossmann.py --sides tabtext --rounds 4    # chosen before
     TABTEXT_BENCH_LIGHTGBM=/path/to/its/python ...         # LightGBM in its own environment:
         python -m venv lightgbm && lightgbm/bin/pip install lightgbm scikit-learn pandas pyarrow
 """
@@ -18,6 +22,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import harness
 
@@ -56,17 +61,20 @@ def build_parts(folder: Path) -> None:
         rows.to_parquet(folder / f"{name}.parquet", index=False)
 
 
-def fit_tabtext(train, valid):
-    """Return the prediction function of a fitted ``TabularRegressor``."""
+def fit_tabtext(train, valid, rounds):
+    """Return a prediction function and how many epochs were best, or given."""
     from tabtext import TabularRegressor
 
     options = runpy.run_path(str(EXAMPLE))["MODEL"] | {"exclude": [], "verbose": 0}
+    if rounds:
+        options |= {"epochs": rounds, "validation_fraction": 0}
     model = TabularRegressor(**options, random_state=harness.seed())
-    return model.fit(train, target="Sales", validation=valid).predict
+    model.fit(train, target="Sales", validation=valid)
+    return model.predict, model.card_["recipe"]["best_epoch"]
 
 
-def fit_lightgbm(train, valid):
-    """Return the prediction function of a fitted ``LGBMRegressor``."""
+def fit_lightgbm(train, valid, rounds):
+    """Return a prediction function and how many trees were best, or given."""
     import numpy as np
     import pandas as pd
     from lightgbm import LGBMRegressor, early_stopping
@@ -78,21 +86,23 @@ def fit_lightgbm(train, valid):
     def features(frame):
         return frame.drop(columns="Sales", errors="ignore").astype(levels)
 
-    model = LGBMRegressor(**LIGHTGBM, seed=harness.seed())
-    model.fit(
-        features(train),
-        np.log(train["Sales"]),
-        eval_set=[(features(valid), np.log(valid["Sales"]))],
-        callbacks=[early_stopping(EARLY_STOPPING_ROUNDS, verbose=False)],
-    )
-    return lambda frame: np.exp(model.predict(features(frame)))
+    model = LGBMRegressor(**LIGHTGBM | ({"n_estimators": rounds} if rounds else {}))
+    model.set_params(seed=harness.seed())
+    judged = {}
+    if valid is not None:
+        judged = {
+            "eval_set": [(features(valid), np.log(valid["Sales"]))],
+            "callbacks": [early_stopping(EARLY_STOPPING_ROUNDS, verbose=False)],
+        }
+    model.fit(features(train), np.log(train["Sales"]), **judged)
+    return lambda frame: np.exp(model.predict(features(frame))), model.best_iteration_ or rounds
 
 
 SIDES = {"tabtext": fit_tabtext, "lightgbm": fit_lightgbm}
 
 
-def run_side(side: str, folder: Path) -> None:
-    """Fit, predict, and print scores, seconds and peak memory."""
+def run_side(side: str, folder: Path, rounds: int) -> None:
+    """Choose the number of rounds by the validation weeks; or, given it, fit for the test weeks."""
     try:
         import numpy as np
         import pandas as pd
@@ -102,63 +112,103 @@ def run_side(side: str, folder: Path) -> None:
     except ModuleNotFoundError as error:
         harness.absent(str(error.name))
     train, valid, test = (pd.read_parquet(folder / f"{name}.parquet") for name in PARTS)
+    if rounds:
+        train, valid, judged = pd.concat([train, valid], ignore_index=True), None, test
+    else:
+        judged = valid
     started = time.perf_counter()
-    predict = SIDES[side](train, valid)
+    predict, rounds = SIDES[side](train, valid, rounds)
     fitted = time.perf_counter()
-    predicted = predict(test.drop(columns="Sales"))
-    seconds = {"fit seconds": fitted - started, "predict seconds": time.perf_counter() - fitted}
-    scores = {}
-    for name, sales, guess in (
-        ("valid", valid["Sales"], predict(valid.drop(columns="Sales"))),
-        ("test", test["Sales"], predicted),
-    ):
-        ratio = np.asarray(guess) / sales.to_numpy()
-        scores[f"RMSPE {name}"] = float(np.sqrt(np.mean((1 - ratio) ** 2)))
-        scores[f"log-RMSE {name}"] = float(np.sqrt(np.mean(np.log(ratio) ** 2)))
-    harness.report({name: round(value, 5) for name, value in {**scores, **seconds}.items()})
+    predicted = np.asarray(predict(judged.drop(columns="Sales")))
+    predicting = time.perf_counter() - fitted
+    if judged is test:
+        np.save(folder / f"{side}-{harness.seed()}.npy", predicted)
+    found = {**errors(judged["Sales"], predicted), "rounds": rounds}
+    found |= {"fit seconds": fitted - started, "predict seconds": predicting}
+    harness.report({name: round(value, 5) for name, value in found.items()})
+
+
+def errors(sales, predicted) -> dict[str, float]:
+    """The competition's error, and that of the logarithm, which is what is learned."""
+    import numpy as np
+
+    ratio = predicted / sales.to_numpy()
+    return {
+        "RMSPE": float(np.sqrt(np.mean((1 - ratio) ** 2))),
+        "log-RMSE": float(np.sqrt(np.mean(np.log(ratio) ** 2))),
+    }
+
+
+def ensemble(side: str, folder: Path, runs: int) -> dict[str, float]:
+    """Errors of the mean prediction of all seeds."""
+    import numpy as np
+    import pandas as pd
+
+    logarithms = [np.log(np.load(folder / f"{side}-{seed}.npy")) for seed in range(runs)]
+    sales = pd.read_parquet(folder / "test.parquet", columns=["Sales"])["Sales"]
+    found = errors(sales, np.exp(np.mean(logarithms, axis=0)))
+    return {name: round(value, 5) for name, value in found.items()}
+
+
+def measure(side: str, folder: Path, *, rounds: int, runs: int) -> dict[str, Any] | None:
+    """Choose, fit every seed, average; None where the side's package is not installed."""
+    python = sys.executable if side == "tabtext" else harness.own_python(side)
+    command = [python, __file__, "--side", side, str(folder), "--rounds"]
+    chosen: dict[str, Any] | None = {"rounds": rounds}
+    if not rounds:
+        chosen = harness.run_side([*command, "0"])
+        if chosen is None:
+            return None
+    print(f"  {side}, by the validation weeks: {chosen}", flush=True)
+    records = harness.compare({side: [*command, str(int(chosen["rounds"]))]}, runs=runs)
+    record = harness.summarise(records)[side]
+    return {"chosen": chosen, **record, "ensemble": ensemble(side, folder, runs)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
+    parser.add_argument("--rounds", type=int, default=0, help="epochs or trees; 0: to be chosen")
+    parser.add_argument("--out", type=Path, help="another results file than bench/results/...")
     parser.add_argument("--side", nargs=2, metavar=("SIDE", "FOLDER"))
     arguments = parser.parse_args()
     if arguments.side:
         side, folder = arguments.side
-        run_side(side, Path(folder))
+        run_side(side, Path(folder), arguments.rounds)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
-        build_parts(Path(folder))
-        feature_seconds = time.perf_counter() - started
-        pythons = {"tabtext": sys.executable, "lightgbm": harness.own_python("lightgbm")}
-        sides = {
-            side: [python, __file__, "--side", side, folder] for side, python in pythons.items()
-        }
-        summary = harness.summarise(harness.compare(sides, runs=arguments.runs))
+    sides = harness.read_result("rossmann", arguments.out)["sides"]
     settings = {
-        "runs": arguments.runs,
         "threads": os.environ.get("OMP_NUM_THREADS", "all"),
-        "feature_seconds": round(feature_seconds, 2),
         "lightgbm": {**LIGHTGBM, "early_stopping_rounds": EARLY_STOPPING_ROUNDS},
     }
-    harness.write_result("rossmann", settings, summary)
-    print(f"loading and features: {feature_seconds:.1f} s")
-    rows = [{"side": side, **record["median"]} for side, record in summary.items()]
-    print(
-        harness.table(
-            rows,
-            {
-                "side": str,
-                "RMSPE test": "{:.4f}".format,
-                "log-RMSE test": "{:.4f}".format,
-                "RMSPE valid": "{:.4f}".format,
-                "fit seconds": "{:.1f}".format,
-                "predict seconds": "{:.2f}".format,
-                "peak_mb": "{:,.0f}".format,
-            },
-        )
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        build_parts(Path(folder))
+        for side in arguments.sides:
+            found = measure(side, Path(folder), rounds=arguments.rounds, runs=arguments.runs)
+            if found is not None:
+                sides[side] = found
+                harness.write_result("rossmann", settings, sides, arguments.out)
+    show(sides)
+
+
+def show(sides: dict[str, Any]) -> None:
+    """A row for each side."""
+    rows = [
+        {
+            "side": side,
+            **record["median"],
+            "valid": record["chosen"].get("RMSPE", float("nan")),
+            "ensemble": record["ensemble"]["RMSPE"],
+            "runs": len(record["runs"]),
+        }
+        for side, record in sides.items()
+    ]
+    four = "{:.4f}".format
+    columns = {"side": str, "valid": four, "RMSPE": four, "log-RMSE": four, "runs": str}
+    columns |= {"ensemble": four, "rounds": "{:.0f}".format, "fit seconds": "{:.0f}".format}
+    columns |= {"predict seconds": "{:.1f}".format, "peak_mb": "{:,.0f}".format}
+    print(harness.table(rows, columns))
 
 
 if __name__ == "__main__":
