@@ -332,7 +332,7 @@ def test_a_damaged_artifact_is_refused(
         tabtext.load(tmp_path / "model")
 
 
-@pytest.mark.parametrize("key", ["target", "model", "card", "history", "parameters", "estimator"])
+@pytest.mark.parametrize("key", ["target", "model", "card", "histories", "parameters", "estimator"])
 def test_an_artifact_that_lacks_a_part_is_refused(
     regressor: TabularRegressor, tmp_path: Path, key: str
 ) -> None:
