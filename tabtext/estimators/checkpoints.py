@@ -6,7 +6,7 @@ from pathlib import Path
 from tabtext.errors import ParameterError
 from tabtext.training.checkpoint import Checkpoints
 
-__all__ = ["checkpoints_for", "resolve_checkpoints"]
+__all__ = ["checkpoints_for", "places_of", "resolve_checkpoints"]
 
 
 def resolve_checkpoints(
@@ -65,3 +65,21 @@ def checkpoints_for(
         keep=place.keep,
         how_to_resume=place.how_to_resume,
     )
+
+
+def places_of(
+    place: Checkpoints | None, parts: Sequence[str], *, resume: bool
+) -> list[Checkpoints | None]:
+    """Return where each of several networks keeps its checkpoints.
+
+    Raises
+    ------
+    SaveError
+        If any place holds an earlier run, and this one does not go on with it: before the first
+        network is trained, not when its turn comes.
+    """
+    places = [checkpoints_for(part, place, parts) for part in parts]
+    for own in places:
+        if own is not None and not resume:
+            own.require_free()
+    return places

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Generic
 
 import numpy as np
 import torch
@@ -12,42 +11,39 @@ from torch import Tensor
 from tabtext.errors import DataError
 from tabtext.estimators.samples import Features, PreparedRows
 
-__all__ = ["Part", "out_of_fold", "parts_of"]
+__all__ = ["Part", "out_of_fold", "parts_of", "rows_of"]
 
 
 @dataclass(frozen=True)
-class Part(Generic[Features]):
+class Part:
     """What one network of a fit learns from.
 
     Parameters
     ----------
     name : str
         ``""`` for a lone network, else such as ``"fold 1"``.
-    rows : PreparedRows
-        Rows to learn from and to choose the best epoch by.
-    held_out : ndarray of intp or None
-        Which of the fit's training rows are the validation rows of this part; None where ``fit``
-        was given its validation rows, or has none.
     seed : int
         Of initial weights and batches; differs from part to part.
+    held_out : ndarray of intp or None
+        Which of the judged rows this network is judged by, and does not learn from; None where
+        ``fit`` was given its validation rows, or has none.
     """
 
     name: str
-    rows: PreparedRows[Features]
-    held_out: NDArray[np.intp] | None
     seed: int
+    held_out: NDArray[np.intp] | None = None
 
 
 def parts_of(
     rows: PreparedRows[Features], n_parts: int, *, stratify: bool, seed: int
-) -> list[Part[Features]]:
+) -> list[Part]:
     """Return what each of several networks learns from.
 
     Parameters
     ----------
     rows : PreparedRows
         All rows of the fit. Where it has validation rows, every network sees all training rows, and
-        only seeds differ; else every training row is in the validation rows of one network.
+        only seeds differ; else every row is held out from one network.
     n_parts : int
         Number of networks.
     stratify : bool
@@ -58,22 +54,30 @@ def parts_of(
     Raises
     ------
     DataError
-        If there are fewer than two rows for every fold.
+        If there are fewer than two rows for every fold, or rows of a fold weigh nothing.
     """
     if n_parts == 1:
-        return [Part("", rows, None, seed)]
+        return [Part("", seed)]
     seeds = [(seed + number) % 2**32 for number in range(n_parts)]
     if rows.valid is not None:
-        return [Part(f"seed {s}", rows, None, s) for s in seeds]
+        return [Part(f"seed {s}", s) for s in seeds]
     folds = _held_out(rows, n_parts, stratify=stratify, seed=seed)
     return [
-        Part(f"fold {number}", _without(rows, fold), fold, s)
+        Part(f"fold {number}", s, fold)
         for number, (fold, s) in enumerate(zip(folds, seeds, strict=True), start=1)
     ]
 
 
-def out_of_fold(raws: Sequence[Tensor], parts: Sequence[Part[Features]]) -> Tensor:
-    """Return raw outputs for all training rows, each by the network that did not learn from it.
+def rows_of(part: Part, rows: PreparedRows[Features]) -> PreparedRows[Features]:
+    """Return the rows for one network: those of its fold validate, the others teach."""
+    if part.held_out is None:
+        return rows
+    others = np.flatnonzero(~np.isin(rows.kept, part.held_out))
+    return replace(rows, train=rows.train.take(others), valid=rows.judged.take(part.held_out))
+
+
+def out_of_fold(raws: Sequence[Tensor], parts: Sequence[Part]) -> Tensor:
+    """Return raw outputs for all judged rows, each by the network that did not learn from it.
 
     Parameters
     ----------
@@ -93,21 +97,29 @@ def _held_out(
     """Numbers of each fold's rows, ascending; every class is spread evenly where that can be."""
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    codes = rows.train.codes
-    if len(codes) < 2 * n_folds:
+    codes = rows.judged.codes
+    if len(rows.train) < 2 * n_folds:
         raise DataError(
-            f"{len(codes)} training rows are too few for n_folds={n_folds}: every fold needs two"
+            f"{len(rows.train)} training rows are too few for n_folds={n_folds}: every fold needs "
+            "two"
         )
     everyone = np.arange(len(codes))
     if stratify and np.unique(codes, return_counts=True)[1].min() >= n_folds:
         splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     else:
         splitter = KFold(n_folds, shuffle=True, random_state=seed)
-    return [held_out for _, held_out in splitter.split(everyone, codes if stratify else None)]
+    folds = [fold for _, fold in splitter.split(everyone, codes if stratify else None)]
+    for fold in folds:
+        _require_weight(rows, fold, n_folds)
+    return folds
 
 
-def _without(rows: PreparedRows[Features], fold: NDArray[np.intp]) -> PreparedRows[Features]:
-    """The rows with those of the fold set aside for validation."""
-    others = np.setdiff1d(np.arange(len(rows.train)), fold, assume_unique=True)
-    judged = replace(rows.train, weight=rows.given_weight)  # metrics know no weights of classes
-    return replace(rows, train=rows.train.take(others), valid=judged.take(fold))
+def _require_weight(rows: PreparedRows[Features], fold: NDArray[np.intp], n_folds: int) -> None:
+    others = ~np.isin(rows.kept, fold)
+    judging, teaching = rows.judged.weight, rows.train.weight
+    weighs = judging is None or judging[fold].any()
+    if not (weighs and others.sum() >= 2 and (teaching is None or teaching[others].any())):
+        raise DataError(
+            f"n_folds={n_folds} leaves a fold, or what is learned beside it, without rows that "
+            "count: too few rows weigh more than 0. Use fewer folds, or give validation rows"
+        )

@@ -68,6 +68,14 @@ class Sample:
         numbers = rows if self.numbers is None else self.numbers[rows]
         return replace(self, table=self.table.take(pa.array(rows)), weight=weight, numbers=numbers)
 
+    def places_of(self, part: "Sample") -> NDArray[np.intp]:
+        """Where rows stand that were taken from this sample, in its order."""
+        places = np.arange(len(self))
+        if part.numbers is None:
+            return places
+        own = places if self.numbers is None else self.numbers
+        return np.searchsorted(own, part.numbers)
+
     def draw(self, n_rows: int, *, seed: int) -> "Sample":
         """At most so many rows, drawn at random, in their own order."""
         if len(self) <= n_rows:

@@ -61,6 +61,16 @@ _COMBINE: dict[str, Combine] = {
 }
 
 
+_OFF = {
+    "one_hot_up_to": 0,
+    "feature_scales": False,
+    "activation": "relu",
+    "parametrization": "standard",
+    "spectral_norm": False,
+}
+"""Practices that are not named where they are not used."""
+
+
 @dataclass(frozen=True)
 class NetworkOptions:
     """The shape of the network; see ``TabularEstimator`` for what each option means."""
@@ -91,8 +101,8 @@ class NetworkOptions:
             del settings["bins"], settings["n_bins"]
         if self.numeric_embedding == "none":
             del settings["numeric_width"]
-        for name in ("one_hot_up_to", "feature_scales", "spectral_norm"):
-            if not settings[name]:
+        for name, off in _OFF.items():
+            if settings[name] == off:
                 del settings[name]
         return settings
 

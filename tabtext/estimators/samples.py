@@ -68,10 +68,13 @@ class PreparedRows(Generic[Features]):
         Rows to learn from; their weights are those of rows times those of classes.
     valid : EncodedSample or None
         Rows to choose the best epoch by.
-    given_weight : ndarray of float32, shape (rows,), or None
-        Weights of the training rows without those of classes: what they count as if judged on.
+    judged : EncodedSample
+        The rows that are not set aside, as they are if judged on: with those that were pruned, and
+        with the weights of rows alone. Only where folds are dealt; else the training rows.
+    kept : ndarray of intp
+        Which of them the training rows are.
     numbers : ndarray of intp or None
-        Which rows of what ``fit`` was given the training rows are; None for all of them, in order.
+        Which rows of what ``fit`` was given the judged rows are; None for all of them, in order.
     counts : dict of str to int
         How many rows came, went and stayed.
     missing : dict of str to float
@@ -80,7 +83,8 @@ class PreparedRows(Generic[Features]):
 
     train: EncodedSample[Features]
     valid: EncodedSample[Features] | None
-    given_weight: NDArray[np.float32] | None
+    judged: EncodedSample[Features]
+    kept: NDArray[np.intp]
     numbers: NDArray[np.intp] | None
     counts: dict[str, int]
     missing: dict[str, float]

@@ -112,9 +112,9 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         """Remove outliers from the training rows."""
         return sample, None
 
-    def _share_set_aside(self) -> float:
-        """Share of rows for validation, where ``fit`` is given none."""
-        return self.validation_fraction
+    def _deals_folds(self) -> bool:
+        """Whether rows are judged fold by fold, so that none are set aside."""
+        return False
 
     # -- in what classification and regression differ ----------------------------------------
 
@@ -250,7 +250,7 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         rows, valid_sample = split_sample(
             sample,
             self._as_validation(validation),
-            fraction=self._share_set_aside(),
+            fraction=0.0 if self._deals_folds() else self.validation_fraction,
             classes=self._classes_of(sample),
             missing_target=self.missing_target,
             seed=self.random_state,
@@ -258,12 +258,14 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         train_sample, self.pruning_ = self._prune(rows)
         self.target_: Target = self._fit_target(sample, train_sample)
         train = self._encode(train_sample, self._learn_features(train_sample))
+        judged_sample = rows if valid_sample is None and self._deals_folds() else train_sample
         self.n_features_in_ = len(self.feature_names_in_)
         return PreparedRows(
             train=replace(train, weight=combined(train.weight, self._row_weights(train.codes))),
             valid=None if valid_sample is None else self._encode(valid_sample),
-            given_weight=train.weight,
-            numbers=train_sample.numbers,
+            judged=train if judged_sample is train_sample else self._encode(judged_sample),
+            kept=judged_sample.places_of(train_sample),
+            numbers=judged_sample.numbers,
             counts=row_counts(given, sample, rows, train_sample, valid_sample),
             missing=missing_shares(train_sample.table.select(list(self.feature_names_in_))),
         )

@@ -15,7 +15,7 @@ from tabtext.estimators.parameter_checks import require_choice
 from tabtext.estimators.samples import EncodedSample
 from tabtext.estimators.tabular_base import TabularEstimator
 from tabtext.estimators.tasks import ClassificationTask, RegressionTask
-from tabtext.estimators.uncertainty import calibrated
+from tabtext.estimators.uncertainty import OF_FOLDS, calibrated
 from tabtext.tabular.encoding import Encoded
 from tabtext.training.calibration import expected_calibration_error
 from tabtext.training.conformal import CalibrationPairs, conformal_bounds, require_coverage
@@ -151,8 +151,20 @@ class TabularRegressor(TabularEstimator, RegressionTask[Encoded]):
             bounds = np.clip(bounds, *target.y_range)
         return bounds[:, 0] if len(target.columns) == 1 else bounds
 
-    def _learn_from_validation(self, raw: Tensor, valid: EncodedSample[Encoded]) -> None:
-        """Keep predictions and truth, for intervals."""
+    def _learn_from_validation(
+        self,
+        raw: Tensor,
+        valid: EncodedSample[Encoded],
+        *,
+        train_codes: NDArray[Any],
+        of_folds: bool,
+    ) -> None:
+        """Keep predictions and truth, for intervals.
+
+        Errors of the networks of single folds are larger than those of all together, so that the
+        intervals of an ensemble are rather too wide than too narrow.
+        """
+        del train_codes, of_folds
         pairs = CalibrationPairs.draw(
             self.target_.outputs(raw), valid.truth, valid.weight, seed=self.random_state
         )
@@ -170,7 +182,8 @@ class TabularClassifier(TabularEstimator, ClassificationTask[Encoded]):
         Divide raw outputs by a temperature, learned after training from the validation rows, so
         that probabilities are neither too bold nor too timid there. It changes no prediction, and
         no order of rows by the probability of one of two classes. With fewer than 50 validation
-        rows it stays 1; the card says what it brought. Metrics of the history are those before it.
+        rows, and for an ensemble of folds, it stays 1; the card says why, or what it brought to the
+        rows that it was learned from. Metrics of the history are those before it.
     **parameters
         Those of ``tasks.ClassificationTask``, ``tabular_parameters.TabularParameters`` and
         ``training_parameters.TrainingParameters``, all in ``tabtext.estimators``.
@@ -224,7 +237,14 @@ class TabularClassifier(TabularEstimator, ClassificationTask[Encoded]):
         raw = self._augmented(X, augmentation)
         return self.target_.outputs(raw)
 
-    def _learn_from_validation(self, raw: Tensor, valid: EncodedSample[Encoded]) -> None:
+    def _learn_from_validation(
+        self,
+        raw: Tensor,
+        valid: EncodedSample[Encoded],
+        *,
+        train_codes: NDArray[Any],
+        of_folds: bool,
+    ) -> None:
         """Learn the temperature, from rows that weigh what they would weigh in training.
 
         Weights of classes are meant to move probabilities, and a temperature that did not know them
@@ -232,9 +252,12 @@ class TabularClassifier(TabularEstimator, ClassificationTask[Encoded]):
         """
         if isinstance(self.target_, RegressionTarget):  # not reachable: classifiers have none
             return
-        weight = multiplied(valid.weight, self._row_weights(valid.codes))
+        left_out = OF_FOLDS if of_folds else ""
+        if self.calibration is None:
+            left_out = "calibration=None"
+        weight = multiplied(valid.weight, self._row_weights(valid.codes, counted=train_codes))
         self.target_, self.card_["calibration"] = calibrated(
-            self.target_, raw, valid.truth, weight, scale=self.calibration is not None
+            self.target_, raw, valid.truth, weight, left_out=left_out
         )
 
     def _metrics_of(

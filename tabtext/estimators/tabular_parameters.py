@@ -43,8 +43,9 @@ class TabularParameters(TrainingParameters):
         small network for few epochs, ``"best"`` five networks of the default (see ``presets``).
     n_folds : int or "auto"
         With more than 1, rows are dealt into so many folds; for each a network learns from the
-        others and has its best epoch chosen by this one, and all predict together. With
-        ``validation``, every network learns from all rows, and only seeds differ. Folds are dealt
+        others and has its best epoch chosen by this one, and all predict together; no further
+        ``validation_fraction`` is set aside. With ``validation``, every network learns from all
+        rows, and only seeds differ. Folds are dealt
         at random: where rows of one group or one time belong together, give ``validation``.
         Time limits are for all networks together; loggers keep the last one's run.
     learning_rate : float, tuple of float or "auto"

@@ -12,8 +12,8 @@ from torch import Tensor
 from tabtext.errors import DataError
 from tabtext.estimators import network
 from tabtext.estimators.card import recipe, training_card
-from tabtext.estimators.checkpoints import checkpoints_for
-from tabtext.estimators.folds import Part, out_of_fold, parts_of
+from tabtext.estimators.checkpoints import places_of
+from tabtext.estimators.folds import Part, out_of_fold, parts_of, rows_of
 from tabtext.estimators.inputs import Sample
 from tabtext.estimators.samples import EncodedSample, PreparedRows
 from tabtext.estimators.supervised import SupervisedEstimator
@@ -22,6 +22,7 @@ from tabtext.estimators.uncertainty import NO_ROWS
 from tabtext.tabular.encoding import Encoded
 from tabtext.tabular.ensembles import NetworkEnsemble
 from tabtext.tabular.schema import Role
+from tabtext.training.batches import Batches
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.conformal import CalibrationPairs
@@ -62,19 +63,30 @@ class TabularTraining(TabularParameters, SupervisedEstimator[Encoded]):
         return next(iter(self.histories_.values()))
 
     @abstractmethod
-    def _learn_from_validation(self, raw: Tensor, valid: EncodedSample[Encoded]) -> None:
+    def _learn_from_validation(
+        self,
+        raw: Tensor,
+        valid: EncodedSample[Encoded],
+        *,
+        train_codes: NDArray[Any],
+        of_folds: bool,
+    ) -> None:
         """Learn how far predictions can be trusted, and note it on the card.
 
         Parameters
         ----------
         raw : Tensor, shape (rows, outputs)
-            Raw outputs of the final model for rows that it has not learned from.
+            Raw outputs for rows that were not learned from.
         valid : EncodedSample
             What was true of these rows and how much each counts; features are not looked at.
+        train_codes : ndarray
+            Targets of the training rows.
+        of_folds : bool
+            Whether the raw outputs are those of single networks, and not of the final model.
         """
 
-    def _share_set_aside(self) -> float:
-        return 0.0 if self.count_networks() > 1 else self.validation_fraction
+    def _deals_folds(self) -> bool:
+        return self.count_networks() > 1
 
     def _train(
         self,
@@ -88,44 +100,42 @@ class TabularTraining(TabularParameters, SupervisedEstimator[Encoded]):
         is_classes = self.target_.task == "classification"
         n_parts, seed = self.count_networks(), self.random_state
         parts = parts_of(rows, n_parts, stratify=is_classes, seed=seed)
-        names = [part.name for part in parts]
+        places = places_of(checkpoints, [part.name for part in parts], resume=resume)
         trained = []
-        for number, part in enumerate(parts, start=1):
+        for number, (part, place) in enumerate(zip(parts, places, strict=True), start=1):
             _announce(callbacks, f"network {number}/{n_parts}" if n_parts > 1 else "")
-            place = checkpoints_for(part.name, checkpoints, names)
-            trained.append(self._train_network(part, callbacks, place, resume=resume))
+            own = rows_of(part, rows)
+            trained.append(self._train_network(part, own, callbacks, place, resume=resume))
         # All at once, so that a training that fails leaves no half of a model behind.
         self._keep(parts, trained)
-        self.calibration_pairs_: CalibrationPairs | None = None
-        self.card_["calibration"] = dict(NO_ROWS)
-        if parts[0].held_out is not None:
-            self._judge_out_of_fold(rows, parts, [one.model for one in trained])
-        elif rows.valid is not None:
-            self._learn_from_validation(self._raw_of(rows.valid.encoded), rows.valid)
+        self._judge(rows, parts, trained)
 
     def _train_network(
         self,
-        part: Part[Encoded],
+        part: Part,
+        rows: PreparedRows[Encoded],
         callbacks: Sequence[Callback],
         checkpoints: Checkpoints | None,
         *,
         resume: bool,
     ) -> "_TrainedNetwork":
         """Build one network and train it."""
-        rows, options = part.rows, self._options(part)
+        options = self._options(rows, seed=part.seed)
         with seeded(part.seed, choose_device(self.device)):
-            trainer, model = self._new_trainer(part, options, callbacks, checkpoints)
-            batch_size = self.rows_per_batch(len(rows.train))
-            batches = network.batches_of(rows.train, model, batch_size, shuffle=True)
+            trainer, model = self._new_trainer(rows, options, callbacks, checkpoints)
             valid = None
             if rows.valid is not None:
                 valid = network.batches_of(rows.valid, model, network.ROWS_PER_PREDICTION)
-            history = trainer.fit(batches, valid, resume=resume)
+            history = trainer.fit(self._batches(rows, model), valid, resume=resume)
         if not history.epochs:
             raise DataError(f"training was stopped before its first epoch: {history.stopped}")
-        return _TrainedNetwork(model, history, trainer.snapshots)
+        raw = None
+        if part.held_out is not None and rows.valid is not None:
+            raw = network.raw_outputs(model, rows.valid.encoded)
+        settings = self._recipe(options, len(rows.train))
+        return _TrainedNetwork(model, history, trainer.snapshots, settings, raw)
 
-    def _keep(self, parts: Sequence[Part[Encoded]], trained: Sequence["_TrainedNetwork"]) -> None:
+    def _keep(self, parts: Sequence[Part], trained: Sequence["_TrainedNetwork"]) -> None:
         """Make the networks the estimator's model, and begin the card."""
         models = [one.model for one in trained]
         self.model_: network.TabularNetwork | NetworkEnsemble = models[0]
@@ -136,67 +146,82 @@ class TabularTraining(TabularParameters, SupervisedEstimator[Encoded]):
         self.histories_: dict[str, History] = {
             part.name: one.history for part, one in zip(parts, trained, strict=True)
         }
-        settings = self._recipe(self._options(parts[0]), len(parts[0].rows.train))
-        self.card_ = training_card(self.target_.task, self.model_, self.history_, settings)
+        task, settings = self.target_.task, trained[0].recipe
+        self.card_ = training_card(task, self.model_, self.history_, settings)
+        if len(parts) > 1:
+            epochs = [(history.best_epoch or 0) + 1 for history in self.histories_.values()]
+            self.card_["recipe"] |= {
+                "n_networks": len(parts),
+                "seed": [part.seed for part in parts],
+                "best_epoch": epochs,
+            }
 
-    def _judge_out_of_fold(
+    def _judge(
         self,
         rows: PreparedRows[Encoded],
-        parts: Sequence[Part[Encoded]],
-        models: Sequence[network.TabularNetwork],
+        parts: Sequence[Part],
+        trained: Sequence["_TrainedNetwork"],
     ) -> None:
-        """Predict every training row by the network that did not learn from it."""
-        raws = [
-            network.raw_outputs(model, part.rows.valid.encoded)
-            for model, part in zip(models, parts, strict=True)
-            if part.rows.valid is not None
-        ]
-        raw, judged = out_of_fold(raws, parts), replace(rows.train, weight=rows.given_weight)
-        outputs = self.target_.outputs(raw)
-        self.card_["metrics"] = {
-            metric.name: metric.function(judged.truth, outputs, judged.weight)
-            for metric in METRICS[self.target_.task]
-        }
-        self._learn_from_validation(raw, judged)
-        is_regression = self.target_.task == "regression"
-        predicted = self.target_.decode(raw) if is_regression else self.target_.outputs(raw)
-        self.out_of_fold_predictions_ = _for_all_rows(predicted, rows)
+        """Note what the model is worth on rows that it, or its networks, did not learn from."""
+        self.calibration_pairs_: CalibrationPairs | None = None
+        self.card_["calibration"] = dict(NO_ROWS)
+        of_folds = parts[0].held_out is not None
+        if of_folds:
+            judged = rows.judged
+            raw = out_of_fold([one.raw for one in trained if one.raw is not None], parts)
+        elif rows.valid is not None:
+            judged, raw = rows.valid, self._raw_of(rows.valid.encoded)
+        else:
+            return
+        if len(parts) > 1:
+            self.card_["metrics"] = self._measured(raw, judged)
+        self._learn_from_validation(raw, judged, train_codes=rows.train.codes, of_folds=of_folds)
+        if of_folds:
+            is_regression = self.target_.task == "regression"
+            predicted = self.target_.decode(raw) if is_regression else self.target_.outputs(raw)
+            self.out_of_fold_predictions_ = _for_all_rows(predicted, rows)
+
+    def _measured(self, raw: Tensor, judged: EncodedSample[Encoded]) -> dict[str, float]:
+        """The task's metrics."""
+        outputs, metrics = self.target_.outputs(raw), METRICS[self.target_.task]
+        return {m.name: m.function(judged.truth, outputs, judged.weight) for m in metrics}
 
     def _recipe(self, options: TrainingOptions, n_rows: int) -> dict[str, Any]:
-        settings = {"n_networks": self.count_networks(), **self.network_options(n_rows).in_use()}
-        if settings["n_networks"] == 1:
-            del settings["n_networks"]
+        settings = self.network_options(n_rows).in_use()
         batch_size = self.rows_per_batch(n_rows)
         return recipe(options, settings, loss=self._loss_name(), batch_size=batch_size)
 
     def _sweep(self, rows: PreparedRows[Encoded]) -> LearningRateCurve:
         """Build the network that ``fit`` would train, and raise its rate from step to step."""
-        part = Part("", rows, None, self.random_state)
-        with seeded(part.seed, choose_device(self.device)):
-            trainer, model = self._new_trainer(part, self._options(part), (), None)
-            batch_size = self.rows_per_batch(len(rows.train))
-            batches = network.batches_of(rows.train, model, batch_size, shuffle=True)
-            return find_learning_rate(trainer, batches)
+        options = self._options(rows, seed=self.random_state)
+        with seeded(options.seed, choose_device(self.device)):
+            trainer, model = self._new_trainer(rows, options, (), None)
+            return find_learning_rate(trainer, self._batches(rows, model))
 
-    def _options(self, part: Part[Encoded]) -> TrainingOptions:
-        options = self.training_options(len(part.rows.train), METRICS[self.target_.task])
+    def _batches(self, rows: PreparedRows[Encoded], model: network.TabularNetwork) -> Batches:
+        """The training rows, shuffled."""
+        batch_size = self.rows_per_batch(len(rows.train))
+        return network.batches_of(rows.train, model, batch_size, shuffle=True)
+
+    def _options(self, rows: PreparedRows[Encoded], *, seed: int) -> TrainingOptions:
+        """How one of the networks is trained."""
+        options = self.training_options(len(rows.train), METRICS[self.target_.task])
         limit = options.max_time
         if limit is not None:
             limit = duration(limit) / self.count_networks()
-        return replace(options, seed=part.seed, max_time=limit)
+        return replace(options, seed=seed, max_time=limit)
 
     def _new_trainer(
         self,
-        part: Part[Encoded],
+        rows: PreparedRows[Encoded],
         options: TrainingOptions,
         callbacks: Sequence[Callback],
         checkpoints: Checkpoints | None,
     ) -> tuple[Trainer, network.TabularNetwork]:
         """What trains a new network, and that network on its device; call with torch seeded."""
-        rows = part.rows
         shape = self.network_options(len(rows.train))
         model = network.build_model(
-            shape, self.preprocessor_, rows.train, self.target_, seed=part.seed
+            shape, self.preprocessor_, rows.train, self.target_, seed=options.seed
         )
         model = model.to(choose_device(self.device))
         # What a checkpoint must have been trained with, beside the trainer's own options.
@@ -224,6 +249,9 @@ class _TrainedNetwork:
     model: network.TabularNetwork
     history: History
     snapshots: list[dict[str, Tensor]]
+    recipe: dict[str, Any]
+    raw: Tensor | None
+    """Outputs for the fold that this network did not learn from."""
 
 
 def _announce(callbacks: Sequence[Callback], title: str) -> None:
@@ -234,7 +262,7 @@ def _announce(callbacks: Sequence[Callback], title: str) -> None:
 
 
 def _for_all_rows(outputs: NDArray[Any], rows: PreparedRows[Encoded]) -> NDArray[np.float64]:
-    """Outputs of training rows at the places of these rows in what ``fit`` was given; else NaN."""
+    """Outputs of judged rows at the places of these rows in what ``fit`` was given; else NaN."""
     numbers = slice(None) if rows.numbers is None else rows.numbers
     everyone = np.full((rows.counts["given"], *outputs.shape[1:]), np.nan)
     everyone[numbers] = outputs

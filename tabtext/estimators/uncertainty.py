@@ -16,13 +16,16 @@ from tabtext.training.calibration import expected_calibration_error, fit_tempera
 from tabtext.training.metrics import METRICS
 from tabtext.training.targets import ClassificationTarget, MultilabelTarget
 
-__all__ = ["FEWEST_ROWS", "NO_ROWS", "calibrated"]
+__all__ = ["FEWEST_ROWS", "NO_ROWS", "OF_FOLDS", "calibrated"]
 
 FEWEST_ROWS = 50
 """Of fewer validation rows a temperature says more about their luck than about the network."""
 
 NO_ROWS: dict[str, Any] = {"rows": 0, "left_out": "no validation rows"}
 """The card's entry of a fit without validation rows."""
+
+OF_FOLDS = "each row was judged by one network, and the mean of several is softer"
+"""Why an ensemble of folds has no temperature: no rows are left to learn one for it from."""
 
 
 def calibrated(
@@ -31,7 +34,7 @@ def calibrated(
     truth: NDArray[Any],
     weight: NDArray[Any] | None,
     *,
-    scale: bool,
+    left_out: str = "",
 ) -> tuple[ClassificationTarget | MultilabelTarget, dict[str, Any]]:
     """Return the target with the temperature that suits held-out rows, and what it brought.
 
@@ -45,8 +48,8 @@ def calibrated(
         ``target.truth`` of the rows.
     weight : ndarray of float, shape (rows,), or None
         How much each row counts.
-    scale : bool
-        Whether to learn a temperature at all, or only measure.
+    left_out : str
+        Why no temperature is to be learned, but only measured, if that is so.
 
     Returns
     -------
@@ -61,7 +64,8 @@ def calibrated(
     raw, truth = raw[counts].double(), truth[counts]
     weight = None if weight is None else weight[counts]
     n_rows = len(truth)
-    left_out = _why_not(n_rows, scale=scale)
+    if not left_out and n_rows < FEWEST_ROWS:
+        left_out = f"fewer than {FEWEST_ROWS} validation rows that count"
     plain = replace(target, temperature=1.0)
     if left_out:
         return plain, {
@@ -75,12 +79,6 @@ def calibrated(
     after = _measures(scaled.outputs(raw), truth, weight, target.task)
     both = {name: {"before": before[name], "after": after[name]} for name in before}
     return scaled, {"rows": n_rows, "temperature": scaled.temperature, **both}
-
-
-def _why_not(n_rows: int, *, scale: bool) -> str:
-    if not scale:
-        return "calibration=None"
-    return "" if n_rows >= FEWEST_ROWS else f"fewer than {FEWEST_ROWS} validation rows that count"
 
 
 def _measures(

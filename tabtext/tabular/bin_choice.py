@@ -59,11 +59,12 @@ def chosen_bin_edges(
     [   0.   700.5 1999. ]
     """
     by_quantiles = quantile_bin_edges(continuous, n_bins)
-    by_tree = tree_bin_edges(continuous, target, n_bins=n_bins, weight=weight, seed=seed)
     weights = np.ones(len(continuous)) if weight is None else weight.astype(np.float64)
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(weights))[:MAX_TREE_ROWS]
     if len(rows) < _FEWEST_ROWS:
         return by_quantiles
+    weights = weights / weights[rows].mean()  # their unit means nothing, and the prior counts rows
+    by_tree = tree_bin_edges(continuous, target, n_bins=n_bins, weight=weight, seed=seed)
     n_held_out = round(_HELD_OUT * len(rows))
     held_out, seen = rows[:n_held_out], rows[n_held_out:]
     values, known = continuous[seen], target[seen]

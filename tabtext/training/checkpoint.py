@@ -123,16 +123,21 @@ class Checkpoints(Callback):
         first_process_only(partial(complete_replacements, self.directory))
         found = checkpoints_in(self.directory)
         self._require_same_view(run, found)
-        if found and not resume:
+        if not resume:
+            self.require_free()
+        first_process_only(partial(prepare_directory, self.directory))
+        if found:
+            self._restore(run, found)
+        self._saved_at = monotonic()
+
+    def require_free(self) -> None:
+        """Raise ``SaveError`` if the directory holds checkpoints."""
+        if found := checkpoints_in(self.directory):
             raise SaveError(
                 f"{self.directory} holds checkpoints of an earlier run, the last being "
                 f"{found[-1].name}. Go on from it with {self.how_to_resume}, or delete the "
                 "directory"
             )
-        first_process_only(partial(prepare_directory, self.directory))
-        if found:
-            self._restore(run, found)
-        self._saved_at = monotonic()
 
     def fit_started(self, run: "Run") -> None:
         """Listen to signals."""

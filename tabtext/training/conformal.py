@@ -56,8 +56,9 @@ class CalibrationPairs:
         seed: int,
         max_rows: int = MOST_PAIRS,
     ) -> Self:
-        """Keep the rows that weigh something, and of more than ``max_rows`` so many at random."""
-        rows = np.arange(len(truth)) if weight is None else np.flatnonzero(weight > 0)
+        """Keep finite rows that weigh something; of more than ``max_rows`` so many at random."""
+        known = np.isfinite(predicted).all(axis=1)  # an exponential may have overflown
+        rows = np.flatnonzero(known if weight is None else known & (weight > 0))
         if len(rows) > max_rows:
             generator = np.random.default_rng(seed)
             rows = np.sort(generator.choice(rows, max_rows, replace=False))

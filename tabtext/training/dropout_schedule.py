@@ -20,7 +20,7 @@ class DropoutSchedule(Callback):
     """Keep all dropout rates for half of the steps, then let them fall to 0 by half a cosine.
 
     It acts on the modules of class ``tabtext.dropout.Dropout``. What it sets follows from the
-    step alone, so that a resumed run goes on as if it had never stopped.
+    position in the schedule alone, so that a resumed run goes on as if it had never stopped.
 
     Raises
     ------

@@ -217,8 +217,8 @@ def _require_one_network(estimator: SupervisedEstimator[Any]) -> None:
     if isinstance(estimator, TabularParameters) and estimator.count_networks() > 1:
         raise ParameterError(
             f"a trial fits one network, and the estimator has {estimator.count_networks()} "
-            f"(n_folds={estimator.n_folds!r}, preset={estimator.preset!r}); search with n_folds=1, "
-            "and give what was found to as many networks as you like"
+            f"(n_folds={estimator.n_folds!r}, preset={estimator.preset!r}); search with the preset "
+            "'fast' or 'default', or n_folds=1, and give what was found to as many as you like"
         )
 
 

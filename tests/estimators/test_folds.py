@@ -1,5 +1,6 @@
 """Several networks for one estimator: what each sees, what they predict, and that runs resume."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tabtext
-from tabtext.errors import DataError, ParameterError
+from tabtext.errors import DataError, ParameterError, SaveError
 from tabtext.estimators import TabularClassifier, TabularRegressor
-from tabtext.estimators.folds import Part, out_of_fold, parts_of
+from tabtext.estimators.folds import out_of_fold, parts_of, rows_of
 from tabtext.estimators.samples import EncodedSample, PreparedRows
 from tabtext.tabular.encoding import Encoded
 from tabtext.tabular.ensembles import NetworkEnsemble
@@ -28,58 +29,70 @@ def prepared(n_rows: int, n_classes: int = 2, *, valid: bool = False) -> Prepare
     codes = np.arange(n_rows) % n_classes
     number = np.arange(n_rows, dtype=np.float32)[:, None]
     encoded = Encoded(np.zeros((n_rows, 0), np.uint8), number)
-    sample = EncodedSample(encoded, codes, codes, number[:, 0] * 10)
+    judged = EncodedSample(encoded, codes, codes, number[:, 0] + 1)
+    kept = np.flatnonzero(np.arange(n_rows) % 7 != 3)  # the others were pruned
+    train = judged.take(kept)
     return PreparedRows(
-        train=sample,
-        valid=sample if valid else None,
-        given_weight=number[:, 0],
+        train=replace(train, weight=(number[kept, 0] + 1) * 10),
+        valid=judged if valid else None,
+        judged=judged,
+        kept=kept,
         numbers=None,
         counts={"given": n_rows},
         missing={},
     )
 
 
-@given(n_rows=st.integers(10, 60), n_folds=st.integers(2, 5), seed=st.integers(0, 9))
+@given(n_rows=st.integers(14, 60), n_folds=st.integers(2, 5), seed=st.integers(0, 9))
 @settings(deadline=None, max_examples=30)
-def test_every_row_is_held_out_once_and_learned_from_otherwise(
+def test_every_row_is_held_out_once_and_learned_from_otherwise_unless_pruned(
     n_rows: int, n_folds: int, seed: int
 ) -> None:
-    parts = parts_of(prepared(n_rows), n_folds, stratify=True, seed=seed)
+    rows = prepared(n_rows)
+    parts = parts_of(rows, n_folds, stratify=True, seed=seed)
 
     held_out = np.concatenate([part.held_out for part in parts if part.held_out is not None])
     assert sorted(held_out) == list(range(n_rows))
     for part in parts:
-        assert part.rows.valid is not None
-        seen = part.rows.train.encoded.continuous[:, 0].tolist()
-        judged = part.rows.valid.encoded.continuous[:, 0].tolist()
-        assert sorted(seen + judged) == list(range(n_rows))
+        own = rows_of(part, rows)
+        assert own.valid is not None
+        seen = own.train.encoded.continuous[:, 0].astype(int).tolist()
+        judged = own.valid.encoded.continuous[:, 0].astype(int).tolist()
         np.testing.assert_array_equal(part.held_out, judged)
+        assert not set(seen) & set(judged)
+        assert set(seen) | (set(judged) & set(rows.kept.tolist())) == set(rows.kept.tolist())
 
 
 def test_folds_keep_the_shares_of_classes() -> None:
-    parts = parts_of(prepared(40, n_classes=4), 5, stratify=True, seed=0)
+    rows = prepared(40, n_classes=4)
 
-    for part in parts:
-        assert part.rows.valid is not None
-        assert np.bincount(part.rows.valid.codes).tolist() == [2, 2, 2, 2]
+    for part in parts_of(rows, 5, stratify=True, seed=0):
+        assert np.bincount(rows.judged.codes[part.held_out]).tolist() == [2, 2, 2, 2]
 
 
 def test_a_class_rarer_than_the_folds_are_many_is_no_error() -> None:
     rows = prepared(20)
-    rows.train.codes[:] = 0
-    rows.train.codes[3] = 1
+    rows.judged.codes[:] = 0
+    rows.judged.codes[3] = 1
 
     assert len(parts_of(rows, 5, stratify=True, seed=0)) == 5
 
 
 def test_folds_are_judged_by_the_weights_of_rows_alone() -> None:
-    part = parts_of(prepared(12), 3, stratify=False, seed=0)[0]
+    rows = prepared(12)
+    own = rows_of(parts_of(rows, 3, stratify=False, seed=0)[0], rows)
 
-    assert part.rows.valid is not None
-    np.testing.assert_array_equal(part.rows.valid.weight, part.rows.valid.encoded.continuous[:, 0])
-    np.testing.assert_array_equal(
-        part.rows.train.weight, 10 * part.rows.train.encoded.continuous[:, 0]
-    )
+    assert own.valid is not None
+    np.testing.assert_array_equal(own.valid.weight, own.valid.encoded.continuous[:, 0] + 1)
+    np.testing.assert_array_equal(own.train.weight, 10 * (own.train.encoded.continuous[:, 0] + 1))
+
+
+def test_folds_in_which_no_row_counts_are_told(frame: pd.DataFrame) -> None:
+    weight = np.zeros(len(frame))
+    weight[[5, 6]] = 1.0
+
+    with pytest.raises(DataError, match="too few rows weigh more than 0"):
+        TabularRegressor(**FOLDS).fit(frame, target="Sales", sample_weight=weight)
 
 
 def test_out_of_fold_outputs_come_back_in_the_order_of_the_rows() -> None:
@@ -91,10 +104,10 @@ def test_out_of_fold_outputs_come_back_in_the_order_of_the_rows() -> None:
 
 def test_with_validation_rows_only_the_seeds_differ() -> None:
     rows = prepared(10, valid=True)
-    parts: list[Part[Encoded]] = parts_of(rows, 3, stratify=True, seed=2**32 - 1)
+    parts = parts_of(rows, 3, stratify=True, seed=2**32 - 1)
 
     assert [part.seed for part in parts] == [2**32 - 1, 0, 1]
-    assert all(part.rows is rows and part.held_out is None for part in parts)
+    assert all(rows_of(part, rows) is rows for part in parts)
 
 
 def test_too_few_rows_for_the_folds_are_told(frame: pd.DataFrame) -> None:
@@ -131,29 +144,29 @@ def test_quantities_are_predicted_by_the_mean_of_all_networks(frame: pd.DataFram
 def test_out_of_fold_predictions_have_a_row_for_every_row_given(frame: pd.DataFrame) -> None:
     rows = frame.copy()
     rows.loc[[3, 10], "Sales"] = np.nan
-    lost = rows["Sales"].isna() | (rows["Sales"] >= 17)
-    model = TabularRegressor(**FOLDS, prune="Sales < 17").fit(rows, target="Sales")
+    lost = rows["Sales"].isna()
+    model = TabularRegressor(**FOLDS, prune="Sales < 16").fit(rows, target="Sales")
 
     found = model.out_of_fold_predictions_
     assert found.shape == (len(rows),)
     np.testing.assert_array_equal(np.isnan(found), lost)
     errors = found[~lost] - rows["Sales"][~lost]
     assert model.card_["metrics"]["rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)))
+    assert model.card_["rows"]["pruned"] == (rows["Sales"] >= 16).sum() > 0
 
 
-def test_out_of_fold_predictions_know_nothing_of_their_own_target(frame: pd.DataFrame) -> None:
-    # One epoch, so that there is no best one to choose; quantities, whose folds ignore the target.
-    options = {**FOLDS, "epochs": 1, "target_transform": "none", "clip_predictions": False}
-    changed = frame.copy()
-    changed.loc[7, "Sales"] += 100
+def test_pruned_rows_teach_nothing_and_are_judged_all_the_same() -> None:
+    generator = np.random.default_rng(0)
+    rows = pd.DataFrame({"x": generator.normal(size=3000)})
+    rows["y"] = rows["x"] + generator.normal(0, 0.1, 3000)
+    rows.loc[generator.random(3000) < 0.08, "y"] += 50.0
+    model = TabularRegressor(**FOLDS, prune="y < 20").fit(rows[:2000], target="y")
 
-    first, second = (
-        TabularRegressor(**options).fit(table, target="Sales").out_of_fold_predictions_
-        for table in (frame, changed)
-    )
+    lower, upper = model.predict_interval(rows[2000:], coverage=0.9).T
 
-    assert first[7] == second[7]
-    assert (first != second).mean() > 0.5  # two of three networks did see it
+    # Intervals that knew nothing of the far ones would hold 0.9 of the others, 0.83 of all.
+    assert rows["y"][2000:].between(lower, upper).mean() > 0.87
+    assert np.abs(model.predict(rows[2000:])).max() < 20
 
 
 def test_several_labels_and_class_weights_work_with_folds(frame: pd.DataFrame) -> None:
@@ -173,6 +186,10 @@ def test_given_validation_rows_leave_no_folds(frame: pd.DataFrame) -> None:
     assert list(model.histories_) == ["seed 0", "seed 1", "seed 2"]
     assert not hasattr(model, "out_of_fold_predictions_")
     assert model.card_["rows"]["valid"] == 50
+    metrics = model.evaluate(shops(50, seed=1))
+    assert {name: metrics[name] for name in model.card_["metrics"]} == model.card_["metrics"]
+    assert model.card_["recipe"]["seed"] == [0, 1, 2]
+    assert len(model.card_["recipe"]["best_epoch"]) == 3
 
 
 def test_a_saved_ensemble_predicts_the_same(frame: pd.DataFrame, tmp_path: Path) -> None:
@@ -215,6 +232,20 @@ def test_an_interrupted_fit_resumes_to_the_same_ensemble(
     np.testing.assert_array_equal(broken.predict(frame), whole.predict(frame))
 
 
+def test_places_of_checkpoints_are_looked_at_before_the_first_network_trains(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    (tmp_path / "fold 2" / "step-00000001").mkdir(parents=True)
+    watch = _Leave()
+
+    with pytest.raises(SaveError, match="fold 2 holds checkpoints of an earlier run"):
+        TabularRegressor(**FOLDS).fit(
+            frame, target="Sales", checkpoints=tmp_path, callbacks=[watch]
+        )
+
+    assert watch.networks == 0
+
+
 @pytest.mark.parametrize("wrong", [0, 1.5, "many", True])
 def test_a_wrong_number_of_folds_is_told(frame: pd.DataFrame, wrong: Any) -> None:
     with pytest.raises(ParameterError, match="n_folds"):
@@ -235,17 +266,19 @@ def test_the_time_limit_is_for_all_networks_together(frame: pd.DataFrame) -> Non
     assert all(history.stopped for history in model.histories_.values())
 
 
-def test_intervals_and_temperatures_come_from_all_rows_out_of_fold(frame: pd.DataFrame) -> None:
+def test_intervals_come_from_all_rows_out_of_fold_and_temperatures_from_none(
+    frame: pd.DataFrame,
+) -> None:
     regressor = TabularRegressor(**FOLDS).fit(frame, target="Sales")
     classifier = TabularClassifier(**FOLDS).fit(frame, target="State")
 
     lower, upper = regressor.predict_interval(frame, coverage=0.8).T
     assert regressor.card_["calibration"]["rows"] == len(frame)
     assert ((lower <= regressor.predict(frame)) & (regressor.predict(frame) <= upper)).mean() > 0.9
-    assert classifier.card_["calibration"]["rows"] == len(frame)
-    # Probabilities out of fold are those of the temperature, as those of predict_proba are.
-    table = pd.DataFrame({"State": frame["State"]})
-    truth = np.searchsorted(classifier.classes_, table["State"])
+    calibration = classifier.card_["calibration"]
+    assert calibration["rows"] == len(frame)
+    assert calibration["temperature"] == classifier.target_.temperature == 1.0
+    assert "judged by one network" in calibration["left_out"]
+    truth = np.searchsorted(classifier.classes_, frame["State"])
     found = classifier.out_of_fold_predictions_[np.arange(len(frame)), truth]
-    after = classifier.card_["calibration"]["log_loss"]["after"]
-    assert -np.log(found).mean() == pytest.approx(after)
+    assert -np.log(found).mean() == pytest.approx(calibration["log_loss"])

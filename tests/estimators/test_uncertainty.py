@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,10 @@ def labels(frame: pd.DataFrame) -> tuple[TabularClassifier, pd.DataFrame]:
 @pytest.fixture(scope="module")
 def quantities(frame: pd.DataFrame) -> TabularRegressor:
     return TabularRegressor(**QUICK).fit(frame, target="Sales", validation=VALID)
+
+
+AS_FITTED: dict[str, Any] = {"train_codes": np.arange(0), "of_folds": False}
+"""What the hook gets beside the validation rows."""
 
 
 def sample_of(truth: np.ndarray, weight: np.ndarray | None = None) -> EncodedSample[Encoded]:
@@ -145,11 +150,13 @@ def test_rows_without_weight_do_not_count(labels: tuple[TabularClassifier, pd.Da
     raw = torch.from_numpy(np.random.default_rng(1).normal(size=(200, 3)) + 3 * np.eye(3)[truth])
     weight = (np.arange(200) < 100).astype(np.float32)
 
-    model._learn_from_validation(raw, sample_of(truth, weight))
+    model._learn_from_validation(
+        raw, sample_of(truth, weight), train_codes=np.arange(0), of_folds=False
+    )
     weighted = dict(model.card_["calibration"])
-    model._learn_from_validation(raw[:100], sample_of(truth[:100]))
+    model._learn_from_validation(raw[:100], sample_of(truth[:100]), **AS_FITTED)
     alone = model.card_["calibration"]
-    model._learn_from_validation(raw, sample_of(truth, np.zeros(200, np.float32)))
+    model._learn_from_validation(raw, sample_of(truth, np.zeros(200, np.float32)), **AS_FITTED)
 
     assert weighted["temperature"] == pytest.approx(alone["temperature"])
     assert weighted["rows"] == alone["rows"] == 100
@@ -169,7 +176,7 @@ def test_weights_of_classes_count_in_the_temperature(
     for class_weight in (None, {"HE": 0.1}):
         model = TabularClassifier(class_weight=class_weight)
         model.target_, model.card_ = labels[0].target_, {}
-        model._learn_from_validation(raw, sample_of(truth))
+        model._learn_from_validation(raw, sample_of(truth), **AS_FITTED)
         found.append(model.target_.temperature)
 
     assert found[1] < found[0]
@@ -299,7 +306,9 @@ def test_weights_of_validation_rows_count_in_intervals(quantities: TabularRegres
     raw = torch.zeros(200, 1)
     weight = np.where(np.arange(200) < 100, 0.0, 2.0).astype(np.float32)
 
-    model._learn_from_validation(raw, sample_of(truth, weight))
+    model._learn_from_validation(
+        raw, sample_of(truth, weight), train_codes=np.arange(0), of_folds=False
+    )
 
     assert model.card_["calibration"] == {"rows": 100}
     assert model._intervals_of(raw[:1], 0.9)[0, 0] > 100

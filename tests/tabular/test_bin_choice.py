@@ -61,6 +61,17 @@ def test_rows_of_no_weight_have_no_say() -> None:
         np.testing.assert_array_equal(one, two)
 
 
+def test_the_unit_of_the_weights_does_not_matter() -> None:
+    weight = GENERATOR.random(ROWS).astype(np.float32) + 0.5
+
+    for one, other in zip(
+        chosen_bin_edges(BOTH, CLASSES, n_bins=16, weight=weight),
+        chosen_bin_edges(BOTH, CLASSES, n_bins=16, weight=weight / 4096),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_few_rows_get_quantiles() -> None:
     for one, other in zip(
         chosen_bin_edges(BOTH[:200], CLASSES[:200], n_bins=16),

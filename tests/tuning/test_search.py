@@ -188,7 +188,7 @@ def test_text_estimators_take_a_space_of_ones_own() -> None:
         ({"estimator": TabularRegressor(validation_fraction=0)}, "judged by validation rows"),
         ({"estimator": TabularRegressor(monitor="rsme")}, "did you mean 'rmse'"),
         ({"estimator": TabularRegressor(n_bins=0)}, "n_bins=0"),
-        ({"estimator": TabularRegressor(preset="best")}, "search with n_folds=1"),
+        ({"estimator": TabularRegressor(preset="best")}, "or n_folds=1"),
     ],
 )
 def test_wrong_arguments_are_told_before_work_begins(
