@@ -27,6 +27,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "one member": {"n_members": 1},
     "16 members": {"n_members": 16},
     "bins from quantiles": {"bins": "quantile"},
+    "bins from trees": {"bins": "tree"},
     "at most 32 bins": {"n_bins": 32},
     "numbers as they are": {"numeric_embedding": "none"},
     "periodic embeddings": {"numeric_embedding": "periodic"},
