@@ -1,6 +1,7 @@
 """``TabularClassifier`` and ``TabularRegressor``: from a table to a model in one call."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from tabtext.estimators.parameter_checks import require_choice
 from tabtext.estimators.samples import EncodedSample
 from tabtext.estimators.tabular_base import TabularEstimator
 from tabtext.estimators.tasks import ClassificationTask, RegressionTask
-from tabtext.estimators.uncertainty import OF_FOLDS, calibrated
+from tabtext.estimators.uncertainty import calibrated
 from tabtext.tabular.encoding import Encoded
 from tabtext.training.calibration import expected_calibration_error
 from tabtext.training.conformal import CalibrationPairs, conformal_bounds, require_coverage
@@ -182,8 +183,8 @@ class TabularClassifier(TabularEstimator, ClassificationTask[Encoded]):
         Divide raw outputs by a temperature, learned after training from the validation rows, so
         that probabilities are neither too bold nor too timid there. It changes no prediction, and
         no order of rows by the probability of one of two classes. With fewer than 50 validation
-        rows, and for an ensemble of folds, it stays 1; the card says why, or what it brought to the
-        rows that it was learned from. Metrics of the history are those before it.
+        rows it stays 1, with folds it is 1 at most; the card says what it brought to the rows that
+        it was learned from. Metrics of the history are those before it.
     **parameters
         Those of ``tasks.ClassificationTask``, ``tabular_parameters.TabularParameters`` and
         ``training_parameters.TrainingParameters``, all in ``tabtext.estimators``.
@@ -252,12 +253,17 @@ class TabularClassifier(TabularEstimator, ClassificationTask[Encoded]):
         """
         if isinstance(self.target_, RegressionTarget):  # not reachable: classifiers have none
             return
-        left_out = OF_FOLDS if of_folds else ""
-        if self.calibration is None:
-            left_out = "calibration=None"
+        left_out = "" if self.calibration == "temperature" else "calibration=None"
         weight = multiplied(valid.weight, self._row_weights(valid.codes, counted=train_codes))
         self.target_, self.card_["calibration"] = calibrated(
-            self.target_, raw, valid.truth, weight, left_out=left_out
+            self.target_,
+            raw,
+            valid.truth,
+            weight,
+            # The mean of several networks is softer than each. What is too timid of one is more so
+            # of all; what is too bold of one need not be of all.
+            at_most=1.0 if of_folds else inf,
+            left_out=left_out,
         )
 
     def _metrics_of(

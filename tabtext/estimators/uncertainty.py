@@ -6,6 +6,7 @@ target with a temperature, and an entry for the card, flow out.
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,13 @@ from tabtext.training.calibration import expected_calibration_error, fit_tempera
 from tabtext.training.metrics import METRICS
 from tabtext.training.targets import ClassificationTarget, MultilabelTarget
 
-__all__ = ["FEWEST_ROWS", "NO_ROWS", "OF_FOLDS", "calibrated"]
+__all__ = ["FEWEST_ROWS", "NO_ROWS", "calibrated"]
 
 FEWEST_ROWS = 50
 """Of fewer validation rows a temperature says more about their luck than about the network."""
 
 NO_ROWS: dict[str, Any] = {"rows": 0, "left_out": "no validation rows"}
 """The card's entry of a fit without validation rows."""
-
-OF_FOLDS = "each row was judged by one network, and the mean of several is softer"
-"""Why an ensemble of folds has no temperature: no rows are left to learn one for it from."""
 
 
 def calibrated(
@@ -34,6 +32,7 @@ def calibrated(
     truth: NDArray[Any],
     weight: NDArray[Any] | None,
     *,
+    at_most: float = inf,
     left_out: str = "",
 ) -> tuple[ClassificationTarget | MultilabelTarget, dict[str, Any]]:
     """Return the target with the temperature that suits held-out rows, and what it brought.
@@ -48,6 +47,8 @@ def calibrated(
         ``target.truth`` of the rows.
     weight : ndarray of float, shape (rows,), or None
         How much each row counts.
+    at_most : float
+        Largest temperature to divide by.
     left_out : str
         Why no temperature is to be learned, but only measured, if that is so.
 
@@ -74,7 +75,8 @@ def calibrated(
             **({} if not n_rows else _measures(plain.outputs(raw), truth, weight, plain.task)),
             "left_out": left_out,
         }
-    scaled = replace(target, temperature=fit_temperature(raw.numpy(), truth, weight))
+    temperature = min(fit_temperature(raw.numpy(), truth, weight), at_most)
+    scaled = replace(target, temperature=temperature)
     before = _measures(plain.outputs(raw), truth, weight, target.task)
     after = _measures(scaled.outputs(raw), truth, weight, target.task)
     both = {name: {"before": before[name], "after": after[name]} for name in before}
