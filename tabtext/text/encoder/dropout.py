@@ -32,6 +32,7 @@ def locked_dropout(sequence: Tensor, mask: Tensor | None) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> mask = torch.tensor([[0.0, 2.0], [2.0, 2.0]])
     >>> locked_dropout(torch.ones(3, 2, 2), mask)[:, 0]
     tensor([[0., 2.],
@@ -75,6 +76,7 @@ def embed_words(
 
     Examples
     --------
+    >>> import torch
     >>> weight = torch.tensor([[1.0, 1.0], [5.0, 6.0], [7.0, 8.0]])
     >>> embed_words(torch.tensor([[1, 2], [2, 2]]), weight, word_mask=torch.tensor([0.0, 2.0, 0.0]))
     tensor([[[10., 12.],
