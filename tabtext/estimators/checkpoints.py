@@ -6,7 +6,7 @@ from pathlib import Path
 from tabtext.errors import ParameterError
 from tabtext.training.checkpoint import Checkpoints
 
-__all__ = ["checkpoints_for", "places_of", "resolve_checkpoints"]
+__all__ = ["checkpoints_by_part", "resolve_checkpoints"]
 
 
 def resolve_checkpoints(
@@ -43,43 +43,39 @@ def resolve_checkpoints(
     return Checkpoints(place), resume
 
 
-def checkpoints_for(
-    part: str, place: Checkpoints | None, parts: Sequence[str]
-) -> Checkpoints | None:
-    """Return where one of several networks of a fit keeps its checkpoints; a lone one has all.
-
-    Examples
-    --------
-    >>> place = Checkpoints("runs/checkpoints")
-    >>> checkpoints_for("backward", place, ["forward", "backward"]).directory.name
-    'backward'
-    >>> checkpoints_for("forward", place, ["forward"]) is place
-    True
-    """
-    if place is None or len(parts) == 1:
-        return place
-    return Checkpoints(
-        place.directory / part,
-        every_steps=place.every_steps,
-        every_minutes=place.every_minutes,
-        keep=place.keep,
-        how_to_resume=place.how_to_resume,
-    )
-
-
-def places_of(
+def checkpoints_by_part(
     place: Checkpoints | None, parts: Sequence[str], *, resume: bool
-) -> list[Checkpoints | None]:
-    """Return where each of several networks keeps its checkpoints.
+) -> dict[str, Checkpoints | None]:
+    """Return where each of several networks of a fit keeps its checkpoints; a lone one has all.
 
     Raises
     ------
     SaveError
         If any place holds an earlier run, and this one does not go on with it: before the first
         network is trained, not when its turn comes.
+
+    Examples
+    --------
+    >>> place = Checkpoints("runs/checkpoints")
+    >>> both = checkpoints_by_part(place, ["forward", "backward"], resume=False)
+    >>> both["backward"].directory.name
+    'backward'
+    >>> checkpoints_by_part(place, ["forward"], resume=False)["forward"] is place
+    True
     """
-    places = [checkpoints_for(part, place, parts) for part in parts]
-    for own in places:
-        if own is not None and not resume:
+    if place is None or len(parts) == 1:
+        return dict.fromkeys(parts, place)
+    found = {
+        part: Checkpoints(
+            place.directory / part,
+            every_steps=place.every_steps,
+            every_minutes=place.every_minutes,
+            keep=place.keep,
+            how_to_resume=place.how_to_resume,
+        )
+        for part in parts
+    }
+    if not resume:
+        for own in found.values():
             own.require_free()
-    return places
+    return dict(found)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tabtext.estimators.card import recipe, training_card
-from tabtext.estimators.checkpoints import checkpoints_for
+from tabtext.estimators.checkpoints import checkpoints_by_part
 from tabtext.estimators.classifier_training import in_direction
 from tabtext.estimators.corpora import (
     as_corpus,
@@ -31,10 +31,10 @@ from tabtext.estimators.fine_tuning import (
     shared_tokens,
     warn_of_few_shared,
 )
-from tabtext.estimators.inputs import split_rows
 from tabtext.estimators.language_model_training import LanguageModelRun, train_language_model
 from tabtext.estimators.parameter_checks import require_choice, require_whole
 from tabtext.estimators.saving import SavedEstimator
+from tabtext.estimators.splitting import split_rows
 from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
 from tabtext.estimators.text_parameters import TextParameters
 from tabtext.estimators.tokenizing import counting, tokenizing
@@ -132,7 +132,8 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         shown = [ProgressBar()] if self.verbose > 0 else []
         networks: dict[str, LanguageModelNetwork] = {}
         histories: dict[str, History] = {}
-        for direction in self.directions():
+        places = checkpoints_by_part(checkpoints, self.directions(), resume=resume)
+        for direction, place in places.items():
             network, transfer = self._start(direction, preprocessor, origin, vectors)
             if transfer is not None and not networks:  # both directions know the same words
                 warn_of_few_shared(transfer, preprocessor.vocabulary_.tokens)
@@ -141,7 +142,7 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
                 n_streams=n_streams,
                 bptt=self.bptt,
                 callbacks=[*callbacks, *shown],
-                checkpoints=checkpoints_for(direction, checkpoints, self.directions()),
+                checkpoints=place,
                 resume=resume,
                 device=choose_device(self.device),
             )

@@ -85,7 +85,12 @@ class LanguageModelUse:
         """The history of the first direction's training."""
         return next(iter(self.histories_.values()))
 
-    def perplexity(self, X: Any, *, direction: str | None = None) -> float:  # noqa: N803
+    def perplexity(
+        self,
+        X: Any,  # noqa: N803 - scikit-learn's name
+        *,
+        direction: str | None = None,
+    ) -> float:
         """Return how many equally likely tokens the model is undecided between, on the average.
 
         Every token of every text is scored exactly once, given all tokens of its text before it;

@@ -1,7 +1,7 @@
 """Encoded rows into a trained network: bins, model, device tensors, trainer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -24,7 +24,7 @@ from tabtext.training.batches import Batches, TensorBatches
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.losses import Loss, mean_over_members
-from tabtext.training.metrics import METRICS
+from tabtext.training.metrics import measure
 from tabtext.training.options import TrainingOptions
 from tabtext.training.prediction import predict
 from tabtext.training.streaming import StreamedBatches, fits_on
@@ -61,16 +61,6 @@ _COMBINE: dict[str, Combine] = {
 }
 
 
-_OFF = {
-    "one_hot_up_to": 0,
-    "feature_scales": False,
-    "activation": "relu",
-    "parametrization": "standard",
-    "spectral_norm": False,
-}
-"""Practices that are not named where they are not used."""
-
-
 @dataclass(frozen=True)
 class NetworkOptions:
     """The shape of the network; see ``TabularEstimator`` for what each option means."""
@@ -101,10 +91,8 @@ class NetworkOptions:
             del settings["bins"], settings["n_bins"]
         if self.numeric_embedding == "none":
             del settings["numeric_width"]
-        for name, off in _OFF.items():
-            if settings[name] == off:
-                del settings[name]
-        return settings
+        off = {field.name: field.default for field in fields(self)}  # of practices alone
+        return {name: value for name, value in settings.items() if value != off[name]}
 
 
 def build_model(
@@ -157,9 +145,7 @@ def new_trainer(
     def score(raw: Tensor) -> dict[str, float]:
         if valid is None:
             return {}
-        outputs = target.outputs(raw)
-        metrics = METRICS[target.task]
-        return {m.name: m.function(valid.truth, outputs, valid.weight) for m in metrics}
+        return measure(target.task, valid.truth, target.outputs(raw), valid.weight)
 
     return Trainer(
         model,

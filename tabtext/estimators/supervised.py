@@ -30,16 +30,16 @@ from tabtext.estimators.inputs import (
     drop_missing_targets,
     read_labelled,
     read_sample,
-    split_sample,
 )
 from tabtext.estimators.samples import EncodedSample, Features, PreparedRows
 from tabtext.estimators.saving import SavedEstimator
+from tabtext.estimators.splitting import split_sample
 from tabtext.estimators.training_parameters import TrainingParameters
 from tabtext.tabular.outliers import PruningReport
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.losses import Loss, make_loss
-from tabtext.training.metrics import METRICS
+from tabtext.training.metrics import measure
 from tabtext.training.progress import ProgressBar
 from tabtext.training.targets import Target
 
@@ -343,7 +343,7 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         self, truth: NDArray[Any], outputs: NDArray[Any], weight: NDArray[np.float32] | None
     ) -> dict[str, float]:
         """What ``evaluate`` returns."""
-        return {m.name: m.function(truth, outputs, weight) for m in METRICS[self.target_.task]}
+        return measure(self.target_.task, truth, outputs, weight)
 
     # -- shared by what uses a fitted model --------------------------------------------------
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from tabtext.errors import DataError
 from tabtext.estimators import network
 from tabtext.estimators.card import recipe, training_card
-from tabtext.estimators.checkpoints import places_of
+from tabtext.estimators.checkpoints import checkpoints_by_part
 from tabtext.estimators.folds import Part, out_of_fold, parts_of, rows_of
 from tabtext.estimators.inputs import Sample
 from tabtext.estimators.samples import EncodedSample, PreparedRows
@@ -29,7 +29,7 @@ from tabtext.training.conformal import CalibrationPairs
 from tabtext.training.devices import choose_device
 from tabtext.training.history import History
 from tabtext.training.lr_finder import LearningRateCurve, find_learning_rate
-from tabtext.training.metrics import METRICS
+from tabtext.training.metrics import METRICS, measure
 from tabtext.training.options import TrainingOptions, duration
 from tabtext.training.progress import ProgressBar
 from tabtext.training.reproducibility import seeded
@@ -100,12 +100,14 @@ class TabularTraining(TabularParameters, SupervisedEstimator[Encoded]):
         is_classes = self.target_.task == "classification"
         n_parts, seed = self.count_networks(), self.random_state
         parts = parts_of(rows, n_parts, stratify=is_classes, seed=seed)
-        places = places_of(checkpoints, [part.name for part in parts], resume=resume)
+        places = checkpoints_by_part(checkpoints, [part.name for part in parts], resume=resume)
         trained = []
-        for number, (part, place) in enumerate(zip(parts, places, strict=True), start=1):
+        for number, part in enumerate(parts, start=1):
             _announce(callbacks, f"network {number}/{n_parts}" if n_parts > 1 else "")
             own = rows_of(part, rows)
-            trained.append(self._train_network(part, own, callbacks, place, resume=resume))
+            trained.append(
+                self._train_network(part, own, callbacks, places[part.name], resume=resume)
+            )
         # All at once, so that a training that fails leaves no half of a model behind.
         self._keep(parts, trained)
         self._judge(rows, parts, trained)
@@ -174,17 +176,13 @@ class TabularTraining(TabularParameters, SupervisedEstimator[Encoded]):
         else:
             return
         if len(parts) > 1:
-            self.card_["metrics"] = self._measured(raw, judged)
+            outputs, task = self.target_.outputs(raw), self.target_.task
+            self.card_["metrics"] = measure(task, judged.truth, outputs, judged.weight)
         self._learn_from_validation(raw, judged, train_codes=rows.train.codes, of_folds=of_folds)
         if of_folds:
             is_regression = self.target_.task == "regression"
             predicted = self.target_.decode(raw) if is_regression else self.target_.outputs(raw)
             self.out_of_fold_predictions_ = _for_all_rows(predicted, rows)
-
-    def _measured(self, raw: Tensor, judged: EncodedSample[Encoded]) -> dict[str, float]:
-        """The task's metrics."""
-        outputs, metrics = self.target_.outputs(raw), METRICS[self.target_.task]
-        return {m.name: m.function(judged.truth, outputs, judged.weight) for m in metrics}
 
     def _recipe(self, options: TrainingOptions, n_rows: int) -> dict[str, Any]:
         settings = self.network_options(n_rows).in_use()

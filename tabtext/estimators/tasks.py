@@ -59,7 +59,12 @@ class RegressionTask(RegressorMixin, SupervisedEstimator[Features], Generic[Feat
     loss: Literal["mse", "mae", "huber", "quantile"] = "mse"
     quantile: float = 0.5
 
-    def predict_table(self, X: Any, *, probabilities: bool = False) -> pa.Table:  # noqa: N803
+    def predict_table(
+        self,
+        X: Any,  # noqa: N803 - scikit-learn's name
+        *,
+        probabilities: bool = False,
+    ) -> pa.Table:
         """Return predictions as an Arrow table with the names of the targets.
 
         Raises
@@ -143,7 +148,12 @@ class ClassificationTask(ClassifierMixin, SupervisedEstimator[Features], Generic
         raw = self._raw(X)
         return self.target_.outputs(raw)
 
-    def predict_table(self, X: Any, *, probabilities: bool = False) -> pa.Table:  # noqa: N803
+    def predict_table(
+        self,
+        X: Any,  # noqa: N803 - scikit-learn's name
+        *,
+        probabilities: bool = False,
+    ) -> pa.Table:
         """Return predictions as an Arrow table.
 
         Parameters

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from tabtext.estimators.card import recipe, training_card
-from tabtext.estimators.checkpoints import checkpoints_for
+from tabtext.estimators.checkpoints import checkpoints_by_part
 from tabtext.estimators.classifier_training import (
     ClassifierRun,
     train_classifier,
@@ -233,6 +233,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             callbacks=callbacks,
             resume=resume,
         )
+        places = checkpoints_by_part(checkpoints, directions, resume=resume)
         networks = {direction: self._new_network(origin, direction) for direction in directions}
         vectors: NDArray[np.float32] | None = None
         if origin is not None:
@@ -242,7 +243,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             vectors = encoders[0].word_vectors()
         histories: dict[str, History] = {}
         for direction, network in networks.items():
-            place = checkpoints_for(direction, checkpoints, directions)
+            place = places[direction]
             histories[direction] = train_classifier(network, rows, direction, run, place)
         voters = Voters.learned(
             networks,

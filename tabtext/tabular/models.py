@@ -116,21 +116,21 @@ class TabularEncoder(nn.Module):
                 unseen_rate=unseen_rate,
                 one_hot_up_to=one_hot_up_to,
             )
-        if n_continuous == 0:
-            pass
-        elif numeric_embedding == "none":
-            self.batch_norm = nn.BatchNorm1d(n_continuous) if batch_norm_continuous else None
-        elif numeric_embedding == "piecewise_linear":
-            self.numeric = PiecewiseLinearEmbeddings(bin_edges or [], numeric_width)
-        else:
-            self.numeric = PeriodicEmbeddings(
-                n_continuous,
-                numeric_width,
-                n_frequencies=n_frequencies,
-                frequency_scale=frequency_scale,
-            )
+        if n_continuous and numeric_embedding != "none":
+            self.numeric = self._new_numeric(bin_edges)
+        elif n_continuous and batch_norm_continuous:
+            self.batch_norm = nn.BatchNorm1d(n_continuous)
         if feature_scales:
             self.scales = FeatureScales(self.width)
+
+    def _new_numeric(
+        self, bin_edges: Sequence[npt.ArrayLike] | None
+    ) -> PiecewiseLinearEmbeddings | PeriodicEmbeddings:
+        width = self._settings["numeric_width"]
+        if self._settings["numeric_embedding"] == "piecewise_linear":
+            return PiecewiseLinearEmbeddings(bin_edges or [], width)
+        waves = {name: self._settings[name] for name in ("n_frequencies", "frequency_scale")}
+        return PeriodicEmbeddings(self.n_continuous, width, **waves)
 
     @property
     def width(self) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["METRICS", "Metric", "rmspe"]
+__all__ = ["METRICS", "Metric", "measure", "rmspe"]
 
 Array = NDArray[Any]
 Weight = NDArray[np.float32] | None
@@ -151,3 +151,14 @@ METRICS: dict[str, tuple[Metric, ...]] = {
     ),
 }
 """The metrics of each task."""
+
+
+def measure(task: str, truth: Array, outputs: Array, weight: Weight = None) -> dict[str, float]:
+    """Return every metric of a task.
+
+    Examples
+    --------
+    >>> measure("regression", np.array([1.0, 3.0]), np.array([1.0, 2.0]))["mae"]
+    0.5
+    """
+    return {m.name: m.function(truth, outputs, weight) for m in METRICS[task]}

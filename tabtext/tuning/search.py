@@ -17,9 +17,10 @@ from tabtext.errors import (
     TabTextWarning,
     did_you_mean,
 )
-from tabtext.estimators.inputs import Sample, drop_missing_targets, read_sample, split_sample
+from tabtext.estimators.inputs import Sample, drop_missing_targets, read_sample
 from tabtext.estimators.parameter_checks import require_whole
 from tabtext.estimators.plain_values import plain
+from tabtext.estimators.splitting import split_sample
 from tabtext.estimators.supervised import SupervisedEstimator
 from tabtext.estimators.tabular_parameters import TabularParameters
 from tabtext.tables import as_table

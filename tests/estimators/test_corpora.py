@@ -15,7 +15,7 @@ import tabtext
 from tabtext.datasets import load_snippets
 from tabtext.errors import MissingFileError, ParameterError, TabTextWarning
 from tabtext.estimators import LanguageModel
-from tabtext.estimators.inputs import split_rows
+from tabtext.estimators.splitting import split_rows
 from tabtext.estimators.text_batches.stream import StreamBatches
 from tabtext.text.corpus import Corpus, prepare_corpus
 from tabtext.text.document_view import DocumentView
