@@ -63,19 +63,17 @@ def checkpoints_by_part(
     >>> checkpoints_by_part(place, ["forward"], resume=False)["forward"] is place
     True
     """
-    if place is None or len(parts) == 1:
-        return dict.fromkeys(parts, place)
-    found = {
-        part: Checkpoints(
-            place.directory / part,
-            every_steps=place.every_steps,
-            every_minutes=place.every_minutes,
-            keep=place.keep,
-            how_to_resume=place.how_to_resume,
-        )
-        for part in parts
-    }
-    if not resume:
-        for own in found.values():
+    found: dict[str, Checkpoints | None] = dict.fromkeys(parts, place)
+    if place is not None and len(parts) > 1:
+        for part in parts:
+            found[part] = Checkpoints(
+                place.directory / part,
+                every_steps=place.every_steps,
+                every_minutes=place.every_minutes,
+                keep=place.keep,
+                how_to_resume=place.how_to_resume,
+            )
+    for own in found.values():
+        if own is not None and not resume:
             own.require_free()
-    return dict(found)
+    return found

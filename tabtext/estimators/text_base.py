@@ -62,7 +62,7 @@ from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.devices import choose_device
 from tabtext.training.history import History
-from tabtext.training.metrics import METRICS
+from tabtext.training.metrics import METRICS, measure
 from tabtext.training.options import Phase
 from tabtext.training.reproducibility import seeded
 
@@ -295,11 +295,9 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             rows.train.encoded, valid, len(self.preprocessor_.vocabulary_)
         )
         if (len(directions) > 1 or self.linear_) and rows.valid is not None:
-            outputs = self.target_.outputs(self._raw_of(rows.valid.encoded))
-            card["metrics"] = {
-                m.name: m.function(rows.valid.truth, outputs, rows.valid.weight)
-                for m in METRICS[self.target_.task]
-            }
+            valid_rows, task = rows.valid, self.target_.task
+            outputs = self.target_.outputs(self._raw_of(valid_rows.encoded))
+            card["metrics"] = measure(task, valid_rows.truth, outputs, valid_rows.weight)
         return card
 
     def _linear_fitting(self, vectors: NDArray[np.float32] | None) -> LinearFitting | None:

@@ -246,6 +246,20 @@ def test_places_of_checkpoints_are_looked_at_before_the_first_network_trains(
     assert watch.networks == 0
 
 
+def test_the_place_of_a_lone_network_is_looked_at_before_it_trains(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    (tmp_path / "step-00000001").mkdir()
+    watch = _Leave()
+
+    with pytest.raises(SaveError, match="holds checkpoints of an earlier run"):
+        TabularRegressor(**QUICK).fit(
+            frame, target="Sales", checkpoints=tmp_path, callbacks=[watch]
+        )
+
+    assert watch.networks == 0
+
+
 @pytest.mark.parametrize("wrong", [0, 1.5, "many", True])
 def test_a_wrong_number_of_folds_is_told(frame: pd.DataFrame, wrong: Any) -> None:
     with pytest.raises(ParameterError, match="n_folds"):
