@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from tabtext.report_sections import Result, metric_label
-from tabtext.training.metrics import measure
+from tabtext.training import metrics
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,7 +37,7 @@ def measure(task: str, truth: NDArray[Any]) -> Callable[[NDArray[Any]], dict[str
     truth : ndarray
         Quantities ``(rows, 1)``, or numbers of classes ``(rows,)``.
     """
-    return lambda outputs: measure(task, truth, outputs)
+    return lambda outputs: metrics.measure(task, truth, outputs)
 
 
 def print_results(
