@@ -86,7 +86,7 @@ def run_tabtext(frame) -> None:
     from tabtext.tabular import TabularPreprocessor
 
     roles = dict.fromkeys(CATEGORICAL, "categorical") | dict.fromkeys(CONTINUOUS, "continuous")
-    encoded = TabularPreprocessor(roles=roles).fit_transform(frame)
+    encoded = TabularPreprocessor(roles=roles).fit_encode(frame)
     assert encoded.categorical.shape == (len(frame), 22)
 
 

@@ -41,7 +41,7 @@ def loop_data():
     flights = load_flights("valid").dropna(subset="arr_delay")
     flights = flights.sample(LOOP_ROWS, replace=True, random_state=SEED)
     preprocessor = TabularPreprocessor()
-    encoded = preprocessor.fit_transform(flights, targets=["arr_delay"])
+    encoded = preprocessor.fit_encode(flights, targets=["arr_delay"])
     delay = torch.tensor(flights["arr_delay"].to_numpy("float32"))[:, None]
     inputs = torch.from_numpy(encoded.categorical), torch.from_numpy(encoded.continuous)
     return preprocessor, inputs, (delay - delay.mean()) / delay.std()

@@ -59,7 +59,7 @@ def flights(n_rows: int) -> tuple[list[int], tuple[Tensor, Tensor], Tensor]:
     frame = frame.drop(columns="tail_number", errors="ignore")
     frame = frame.sample(n_rows, replace=True, random_state=SEED)
     preprocessor = TabularPreprocessor()
-    encoded = preprocessor.fit_transform(frame, targets=["arr_delay"])
+    encoded = preprocessor.fit_encode(frame, targets=["arr_delay"])
     delay = torch.tensor(frame["arr_delay"].to_numpy("float32"))[:, None]
     inputs = torch.from_numpy(encoded.categorical), torch.from_numpy(encoded.continuous)
     placed = tuple(tensor.to(device()) for tensor in inputs)

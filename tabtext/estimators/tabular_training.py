@@ -21,7 +21,6 @@ from tabtext.estimators.tabular_parameters import TabularParameters
 from tabtext.estimators.uncertainty import NO_ROWS
 from tabtext.tabular.encoding import Encoded
 from tabtext.tabular.ensembles import NetworkEnsemble
-from tabtext.tabular.schema import Role
 from tabtext.training.batches import Batches
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
@@ -44,18 +43,15 @@ class TabularTraining(TabularParameters, SupervisedEstimator[Encoded]):
 
     def _learn_features(self, sample: Sample) -> Encoded:
         self.preprocessor_ = self.new_preprocessor()
-        encoded = self.preprocessor_.fit_transform(
+        encoded = self.preprocessor_.fit_encode(
             sample.table, targets=sample.targets, weight=sample.weight_column
         )
         self.schema_ = self.preprocessor_.schema_
-        names = self.schema_.names(
-            *(role for role in Role if role not in (Role.TARGET, Role.WEIGHT))
-        )
-        self.feature_names_in_ = np.asarray(names, dtype=object)
+        self.feature_names_in_ = self.preprocessor_.feature_names_in_
         return encoded
 
     def _features(self, data: Any) -> Encoded:
-        return self.preprocessor_.transform(data)
+        return self.preprocessor_.encode(data)
 
     @property
     def history_(self) -> History:

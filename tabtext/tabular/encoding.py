@@ -43,6 +43,11 @@ class Encoded:
         """The rows with these indices, in this order."""
         return Encoded(self.categorical[rows], self.continuous[rows])
 
+    def side_by_side(self) -> NDArray[np.float32]:
+        """Both matrices as one, codes first; float32 holds all codes below 16 million exactly."""
+        codes = self.categorical.astype(np.float32)
+        return np.concatenate([codes, self.continuous], axis=1)
+
 
 def encode(
     prepared: Prepared,

@@ -1,10 +1,10 @@
 """From a table to the two matrices that a network reads.
 
 ``TabularPreprocessor.fit`` infers the schema, counts the values of every feature and builds one
-encoder for each from the counts; ``transform`` applies the encoders.
+encoder for each from the counts; ``encode`` applies the encoders. That is the library's road;
+``transform`` puts both matrices side by side, for the pipelines of scikit-learn.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,12 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from tabtext.errors import ArtifactError, DataError, ParameterError, TabTextWarning, did_you_mean
+from tabtext.errors import ArtifactError, DataError, ParameterError, did_you_mean
 from tabtext.tables import as_table, require_rows
-from tabtext.tabular import preprocessor_files
+from tabtext.tabular import notices, preprocessor_files
 from tabtext.tabular.columns import Feature, features_of
 from tabtext.tabular.encoders import CategoricalEncoder, ContinuousEncoder, Missing, Scaling
 from tabtext.tabular.encoding import Encoded, continuous_slots, encode
@@ -34,7 +34,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TabularPreprocessor(BaseEstimator):
+class TabularPreprocessor(TransformerMixin, BaseEstimator):
     """Learn how the columns of a table are coded, and code them.
 
     Categories get codes (0 missing, 1 unseen, 2 ... in ascending order), continuous columns are
@@ -68,8 +68,10 @@ class TabularPreprocessor(BaseEstimator):
     ----------
     schema_ : Schema
         What each column is.
-    feature_names_in_ : list of str
-        Columns that ``transform`` needs.
+    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+        The columns of ``X`` at the fit, without targets and weights.
+    n_features_in_ : int
+        How many those are.
     categorical_names_, continuous_names_ : list of str
         Columns of the two matrices.
     cardinalities_ : list of int
@@ -81,13 +83,20 @@ class TabularPreprocessor(BaseEstimator):
     --------
     >>> table = {"State": ["HE", "BY", None, "HE"], "Sales": [5.5, 3.0, 8.0, float("nan")]}
     >>> preprocessor = TabularPreprocessor()
-    >>> encoded = preprocessor.fit_transform(table)
+    >>> encoded = preprocessor.fit_encode(table)
     >>> encoded.categorical.tolist()
     [[3], [2], [0], [3]]
     >>> preprocessor.continuous_names_
     ['Sales', 'Sales_missing']
-    >>> preprocessor.transform({"State": ["NW"], "Sales": [5.5]}).continuous.round(3).tolist()
+    >>> preprocessor.encode({"State": ["NW"], "Sales": [5.5]}).continuous.round(3).tolist()
     [[0.0, 0.0]]
+
+    As a step of scikit-learn's, for any model that reads numbers:
+
+    >>> preprocessor = preprocessor.set_output(transform="pandas")
+    >>> preprocessor.transform({"State": ["NW"], "Sales": [5.5]})
+       State  Sales  Sales_missing
+    0    1.0    0.0            0.0
     """
 
     roles: Mapping[str, Role | str] | None = None
@@ -101,17 +110,26 @@ class TabularPreprocessor(BaseEstimator):
 
     # -- fit ---------------------------------------------------------------------------------
 
-    def fit(self, data: Any, *, targets: Sequence[str] = (), weight: str | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,  # noqa: N803 - scikit-learn's name
+        y: Any = None,
+        *,
+        targets: Sequence[str] = (),
+        weight: str | None = None,
+    ) -> Self:
         """Learn from training rows.
 
         Parameters
         ----------
-        data : table of any kind, or path
+        X : table of any kind, or path
             Training rows.
+        y : ignored
+            Here because scikit-learn's pipelines pass it.
         targets : sequence of str
-            Columns of ``data`` that are to be predicted, hence no features.
+            Columns of ``X`` that are to be predicted, hence no features.
         weight : str, optional
-            Column of ``data`` with sample weights, hence no feature.
+            Column of ``X`` with sample weights, hence no feature.
 
         Raises
         ------
@@ -120,17 +138,33 @@ class TabularPreprocessor(BaseEstimator):
         UnknownColumnError, ColumnTypeError, ParameterError
             If a named column is not there, a column has an unusable type, a parameter is wrong.
         """
-        self._fit(data, targets, weight)
+        del y
+        self._fit(X, targets, weight)
         return self
 
-    def fit_transform(
+    def fit_encode(
         self, data: Any, *, targets: Sequence[str] = (), weight: str | None = None
     ) -> Encoded:
-        """Learn from training rows and encode them, reading them once."""
+        """Learn from training rows and encode them, reading them once; see ``fit``."""
         encoded, _ = encode(
             self._fit(data, targets, weight), self.categorical_encoders_, self.continuous_encoders_
         )
         return encoded
+
+    def fit_transform(
+        self,
+        X: Any,  # noqa: N803 - scikit-learn's name
+        y: Any = None,
+        *,
+        targets: Sequence[str] = (),
+        weight: str | None = None,
+    ) -> NDArray[np.float32]:
+        """Learn from training rows and transform them, reading them once.
+
+        See ``fit`` and ``transform``.
+        """
+        del y
+        return self.fit_encode(X, targets=targets, weight=weight).side_by_side()
 
     def fit_statistics(self, schema: Schema, statistics: TableStatistics) -> Self:
         """Learn from statistics, counted in parts and added up.
@@ -177,13 +211,23 @@ class TabularPreprocessor(BaseEstimator):
         )
         self.n_rows_ = statistics.n_rows
         columns = statistics.columns.items()
-        _warn_of_infinite({name: c.n_infinite for name, c in columns if c.n_infinite})
+        notices.warn_of_infinite({name: column.n_infinite for name, column in columns})
         return self
 
     # -- transform ---------------------------------------------------------------------------
 
-    def transform(self, data: Any) -> Encoded:
+    def encode(self, data: Any) -> Encoded:
         """Encode rows; columns are found by name, further columns are ignored.
+
+        Parameters
+        ----------
+        data : table of any kind, or path
+            Rows with the columns of the fit, in any order.
+
+        Returns
+        -------
+        Encoded
+            What a network reads.
 
         Raises
         ------
@@ -197,8 +241,46 @@ class TabularPreprocessor(BaseEstimator):
         dtypes = {column.name: column.dtype for column in self.schema_.columns}
         prepared = prepare(table, self.features_, dtypes)
         encoded, gaps = encode(prepared, self.categorical_encoders_, self.continuous_encoders_)
-        self._warn_of_new_gaps(prepared, gaps)
+        self._warn(prepared, gaps)
         return encoded
+
+    def transform(self, X: Any) -> NDArray[np.float32]:  # noqa: N803 - scikit-learn's name
+        """Return codes and scaled numbers of rows as one matrix.
+
+        Codes of categories are ordered as the categories are, so that trees can split by them.
+
+        Parameters
+        ----------
+        X : table of any kind, or path
+            Rows with the columns of the fit, in any order.
+
+        Returns
+        -------
+        ndarray of float32, shape (rows, len(get_feature_names_out()))
+            The codes of ``categorical_names_``, then the numbers of ``continuous_names_``; a
+            DataFrame of pandas or polars after ``set_output(transform="pandas")`` or ``"polars"``.
+
+        Raises
+        ------
+        UnknownColumnError, ColumnTypeError
+            As ``encode``.
+        """
+        return self.encode(X).side_by_side()
+
+    def get_feature_names_out(
+        self,
+        input_features: Any = None,  # scikit-learn's name; columns have names of their own
+    ) -> NDArray[np.object_]:
+        """Return the names of the columns of ``transform``.
+
+        Parameters
+        ----------
+        input_features : ignored
+            Here because scikit-learn passes it.
+        """
+        del input_features
+        check_is_fitted(self, "schema_")
+        return np.asarray([*self.categorical_names_, *self.continuous_names_], dtype=object)
 
     # -- look inside -------------------------------------------------------------------------
 
@@ -231,7 +313,7 @@ class TabularPreprocessor(BaseEstimator):
         check_is_fitted(self, "schema_")
         sources = {feature.name: feature.source for feature in self.features_}
         found: dict[str, tuple[list[int], list[int]]] = {
-            source: ([], []) for source in self.feature_names_in_
+            source: ([], []) for source in sources.values()
         }
         for position, categorical in enumerate(self.categorical_encoders_):
             found[sources[categorical.name]][0].append(position)
@@ -303,7 +385,7 @@ class TabularPreprocessor(BaseEstimator):
         schema = infer_schema(
             table, targets=targets, weight=weight, roles=self.roles, exclude=self.exclude
         )
-        _warn_of_text(schema)
+        notices.warn_of_text(schema)
         prepared = prepare(table, features_of(schema, self.date_parts))
         self.fit_statistics(schema, TableStatistics.of_prepared(prepared))
         return prepared
@@ -330,7 +412,10 @@ class TabularPreprocessor(BaseEstimator):
         self.features_ = tuple(features)
         self.categorical_encoders_ = tuple(categorical)
         self.continuous_encoders_ = tuple(continuous)
-        self.feature_names_in_ = list(dict.fromkeys(feature.source for feature in features))
+        not_given = (Role.TARGET, Role.WEIGHT)
+        names = [c.name for c in self.schema_.columns if c.role not in not_given]
+        self.feature_names_in_ = np.asarray(names, dtype=object)
+        self.n_features_in_ = len(names)
         self.categorical_names_ = [encoder.name for encoder in categorical]
         self.cardinalities_ = [encoder.cardinality for encoder in categorical]
         self.continuous_names_ = [
@@ -340,30 +425,15 @@ class TabularPreprocessor(BaseEstimator):
         ]
         self._warned_of_gaps: set[str] = set()
 
-    def _warn_of_new_gaps(self, prepared: Prepared, gaps: NDArray[np.int64]) -> None:
+    def _warn(self, prepared: Prepared, gaps: NDArray[np.int64]) -> None:
         """Warn, once per column, of gaps where training had none, and of infinite values."""
-        new = [
-            encoder.name
-            for encoder in self.categorical_encoders_
-            if prepared.categorical[encoder.name].n_missing and not encoder.with_gaps
-        ]
-        infinite = {}
-        for encoder, (n_missing, n_infinite) in zip(
-            self.continuous_encoders_, gaps.tolist(), strict=True
-        ):
-            if n_missing and not encoder.with_gaps:
-                new.append(encoder.name)
-            if n_infinite:
-                infinite[encoder.name] = n_infinite
-        if new := [name for name in new if name not in self._warned_of_gaps]:
-            self._warned_of_gaps.update(new)
-            warnings.warn(
-                f"missing values in columns that had none at the fit: {', '.join(map(repr, new))}; "
-                f"categories count as unseen, numbers are filled ({self.missing})",
-                TabTextWarning,
-                stacklevel=3,
-            )
-        _warn_of_infinite(infinite)
+        categorical, continuous = self.categorical_encoders_, self.continuous_encoders_
+        names = notices.columns_with_new_gaps(prepared, gaps, categorical, continuous)
+        new = [name for name in names if name not in self._warned_of_gaps]
+        self._warned_of_gaps.update(new)
+        notices.warn_of_gaps(new, filled=self.missing)
+        counts = zip(continuous, gaps[:, 1].tolist(), strict=True)
+        notices.warn_of_infinite({encoder.name: count for encoder, count in counts})
 
 
 def _varies(statistics: TableStatistics, name: str) -> bool:
@@ -380,24 +450,3 @@ def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(plain["date_parts"], bool):
         plain["date_parts"] = list(plain["date_parts"])
     return plain
-
-
-def _warn_of_infinite(counts: Mapping[str, int]) -> None:
-    if counts:
-        shown = ", ".join(f"{name!r} ({count:,})" for name, count in counts.items())
-        warnings.warn(
-            f"infinite values count as missing in these columns: {shown}",
-            TabTextWarning,
-            stacklevel=4,
-        )
-
-
-def _warn_of_text(schema: Schema) -> None:
-    if names := schema.names(Role.TEXT):
-        warnings.warn(
-            f"columns of running text are left out of a tabular model: "
-            f"{', '.join(map(repr, names))}; "
-            "use roles={column: 'categorical'} to keep one as labels",
-            TabTextWarning,
-            stacklevel=4,
-        )

@@ -120,7 +120,7 @@ def test_classes_are_predicted_by_the_mean_of_all_networks(frame: pd.DataFrame) 
 
     assert isinstance(model.model_, NetworkEnsemble)
     assert list(model.histories_) == ["fold 1", "fold 2", "fold 3"]
-    features = model.preprocessor_.transform(frame)
+    features = model.preprocessor_.encode(frame)
     inputs = torch.from_numpy(features.categorical), torch.from_numpy(features.continuous)
     with torch.inference_mode():
         each = [network(*inputs).softmax(dim=1) for network in model.model_.networks]

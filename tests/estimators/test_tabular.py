@@ -421,7 +421,7 @@ def test_the_card_names_the_network_and_what_shaped_it(
 def test_inside_bounds_the_ensemble_predicts_the_mean_of_its_members(frame: pd.DataFrame) -> None:
     model = TabularRegressor(**QUICK, y_range=(0.0, 40.0), clip_predictions=False)
     model.fit(frame, target="Sales")
-    features = input_tensors(model.preprocessor_.transform(frame))
+    features = input_tensors(model.preprocessor_.encode(frame))
 
     with torch.no_grad():
         model.model_.eval()

@@ -139,7 +139,7 @@ def test_augmentation_smooths_what_the_network_overfitted() -> None:
 def test_augmentation_leaves_indicators_alone_and_is_repeatable(
     classifier: TabularClassifier, frame: pd.DataFrame
 ) -> None:
-    encoded = classifier.preprocessor_.transform(frame)
+    encoded = classifier.preprocessor_.encode(frame)
     is_number = classifier.preprocessor_.is_number()
 
     first, second = list(Augmentation(copies=2, noise=0.5).copies_of(encoded, is_number))

@@ -61,10 +61,10 @@ def fitted(frame: pd.DataFrame) -> TabularPreprocessor:
     return TabularPreprocessor().fit(frame)
 
 
-def test_fitting_and_transforming_at_once_gives_the_same(frame: pd.DataFrame) -> None:
+def test_fitting_and_encoding_at_once_gives_the_same(frame: pd.DataFrame) -> None:
     preprocessor = TabularPreprocessor()
 
-    assert_equal(preprocessor.fit_transform(frame), preprocessor.transform(frame))
+    assert_equal(preprocessor.fit_encode(frame), preprocessor.encode(frame))
 
 
 @given(cut=st.integers(0, 300))
@@ -79,12 +79,39 @@ def test_fitting_in_parts_gives_the_same_as_fitting_the_whole(cut: int) -> None:
 
     assert in_parts.categorical_encoders_ == whole.categorical_encoders_
     assert in_parts.continuous_encoders_ == whole.continuous_encoders_
-    assert_equal(in_parts.transform(table), whole.transform(table))
+    assert_equal(in_parts.encode(table), whole.encode(table))
+
+
+def test_transform_puts_codes_and_numbers_side_by_side(frame: pd.DataFrame) -> None:
+    preprocessor = TabularPreprocessor()
+
+    matrix = preprocessor.fit_transform(frame)
+
+    encoded, n_codes = preprocessor.encode(frame), len(preprocessor.categorical_names_)
+    assert matrix.dtype == np.float32
+    np.testing.assert_array_equal(matrix, preprocessor.transform(frame))
+    np.testing.assert_array_equal(matrix[:, :n_codes], encoded.categorical)
+    np.testing.assert_array_equal(matrix[:, n_codes:], encoded.continuous)
+
+
+@pytest.mark.parametrize(
+    ("container", "kind"), [("pandas", pd.DataFrame), ("polars", pl.DataFrame)]
+)
+def test_transform_gives_frames_with_the_names_of_columns(
+    frame: pd.DataFrame, container: Any, kind: type
+) -> None:
+    preprocessor = TabularPreprocessor().set_output(transform=container)
+
+    matrix = preprocessor.fit_transform(frame)
+
+    assert isinstance(matrix, kind)
+    assert list(matrix.columns) == preprocessor.get_feature_names_out().tolist()
+    assert {"State", "Sales_missing", "Date_month"} <= set(matrix.columns)
 
 
 def test_matrices_are_contiguous_and_as_small_as_they_can_be(frame: pd.DataFrame) -> None:
-    encoded = TabularPreprocessor(date_parts=False).fit_transform(frame)
-    many = TabularPreprocessor(roles={"Store": "categorical"}).fit_transform(
+    encoded = TabularPreprocessor(date_parts=False).fit_encode(frame)
+    many = TabularPreprocessor(roles={"Store": "categorical"}).fit_encode(
         pd.DataFrame({"Store": np.arange(600) % 300, "x": np.arange(600) / 7})
     )
 
@@ -99,7 +126,7 @@ def test_matrices_are_contiguous_and_as_small_as_they_can_be(frame: pd.DataFrame
 def test_columns_are_found_by_name(fitted: TabularPreprocessor, frame: pd.DataFrame) -> None:
     shuffled = frame[sorted(frame, reverse=True)].assign(extra=1)
 
-    assert_equal(fitted.transform(shuffled), fitted.transform(frame))
+    assert_equal(fitted.encode(shuffled), fitted.encode(frame))
 
 
 @pytest.mark.parametrize(
@@ -129,21 +156,21 @@ def test_columns_are_found_by_name(fitted: TabularPreprocessor, frame: pd.DataFr
 def test_every_kind_of_table_gives_the_same(
     fitted: TabularPreprocessor, frame: pd.DataFrame, convert: Any
 ) -> None:
-    assert_equal(fitted.transform(convert(frame)), fitted.transform(frame))
+    assert_equal(fitted.encode(convert(frame)), fitted.encode(frame))
 
 
 def test_chunks_with_different_dictionaries_are_one_column() -> None:
     chunks = [pa.array(["a", "b"]).dictionary_encode(), pa.array(["b", "c"]).dictionary_encode()]
     table = pa.table({"x": pa.chunked_array(chunks)})
 
-    encoded = TabularPreprocessor().fit_transform(table)
+    encoded = TabularPreprocessor().fit_encode(table)
 
     assert encoded.categorical[:, 0].tolist() == [2, 3, 3, 4]
 
 
 def test_a_missing_column_is_named(fitted: TabularPreprocessor, frame: pd.DataFrame) -> None:
     with pytest.raises(UnknownColumnError, match=r"'Store'.*did you mean 'Stor'"):
-        fitted.transform(frame.rename(columns={"Store": "Stor"}))
+        fitted.encode(frame.rename(columns={"Store": "Stor"}))
 
 
 def test_gaps_that_training_had_not_are_warned_about_once(frame: pd.DataFrame) -> None:
@@ -154,7 +181,7 @@ def test_gaps_that_training_had_not_are_warned_about_once(frame: pd.DataFrame) -
     later.loc[0, "Open"] = None
 
     with pytest.warns(TabTextWarning, match="'Open', 'Distance'") as caught:
-        encoded, _ = preprocessor.transform(later), preprocessor.transform(later)
+        encoded, _ = preprocessor.encode(later), preprocessor.encode(later)
 
     assert len(caught) == 1
     assert np.isfinite(encoded.continuous).all()
@@ -176,7 +203,7 @@ def test_running_text_is_left_out_with_a_warning() -> None:
     with pytest.warns(TabTextWarning, match="'review'"):
         preprocessor = TabularPreprocessor().fit({"review": prose, "x": np.arange(30) / 7})
 
-    assert preprocessor.feature_names_in_ == ["x"]
+    assert list(preprocessor.positions()) == ["x"]
 
 
 def test_indicators_can_be_left_out(frame: pd.DataFrame) -> None:
@@ -193,7 +220,7 @@ def test_date_parts_can_be_chosen(frame: pd.DataFrame) -> None:
     none = TabularPreprocessor(date_parts=False).fit(frame)
 
     assert [n for n in chosen.categorical_names_ if "Date" in n] == ["Date_month", "Date_hour"]
-    assert "Date" not in none.feature_names_in_
+    assert "Date" not in none.positions()
 
 
 def test_parts_that_never_change_are_dropped(fitted: TabularPreprocessor) -> None:
@@ -209,9 +236,9 @@ def test_a_timezone_gained_or_lost_is_refused(
 ) -> None:
     aware = frame.assign(Date=frame["Date"].dt.tz_localize("Europe/Berlin"))
     with pytest.raises(ColumnTypeError, match="had no timezone at the fit"):
-        fitted.transform(aware)
+        fitted.encode(aware)
     with pytest.raises(ColumnTypeError, match="had a timezone at the fit"):
-        TabularPreprocessor().fit(aware).transform(frame)
+        TabularPreprocessor().fit(aware).encode(frame)
 
 
 def test_dates_of_another_resolution_are_the_same(
@@ -219,7 +246,7 @@ def test_dates_of_another_resolution_are_the_same(
 ) -> None:
     nanoseconds = frame.assign(Date=frame["Date"].astype("datetime64[ns]"))
 
-    assert_equal(fitted.transform(nanoseconds), fitted.transform(frame))
+    assert_equal(fitted.encode(nanoseconds), fitted.encode(frame))
 
 
 def test_a_part_that_is_a_column_already_is_pointed_out(frame: pd.DataFrame) -> None:
@@ -230,11 +257,11 @@ def test_a_part_that_is_a_column_already_is_pointed_out(frame: pd.DataFrame) -> 
 def test_an_indicator_may_share_its_name_with_a_column(frame: pd.DataFrame) -> None:
     both = frame.assign(Sales_missing=np.arange(300) / 3)
 
-    encoded = TabularPreprocessor().fit_transform(both)
+    encoded = TabularPreprocessor().fit_encode(both)
 
     assert (
         encoded.continuous.shape[1]
-        == TabularPreprocessor().fit(frame).transform(frame).continuous.shape[1] + 1
+        == TabularPreprocessor().fit(frame).encode(frame).continuous.shape[1] + 1
     )
 
 
@@ -264,12 +291,12 @@ def test_targets_and_weights_are_no_features(frame: pd.DataFrame) -> None:
     assert preprocessor.schema_.names(Role.TARGET, Role.WEIGHT) == ["Distance", "Sales"]
 
 
-def test_one_row_and_no_row_can_be_transformed(
+def test_one_row_and_no_row_can_be_encoded(
     fitted: TabularPreprocessor, frame: pd.DataFrame
 ) -> None:
-    whole = fitted.transform(frame)
+    whole = fitted.encode(frame)
 
-    one, none = fitted.transform(frame.head(1)), fitted.transform(frame.head(0))
+    one, none = fitted.encode(frame.head(1)), fitted.encode(frame.head(0))
 
     assert_equal(one, whole.take(np.array([0])))
     assert none.categorical.shape == (0, whole.categorical.shape[1])
@@ -278,10 +305,10 @@ def test_one_row_and_no_row_can_be_transformed(
 def test_long_tables_are_encoded_in_ranges_like_short_ones(fitted: TabularPreprocessor) -> None:
     long = example(40_000, seed=3)
 
-    whole = fitted.transform(long)
+    whole = fitted.encode(long)
 
     for start in (0, 16_380, 39_000):
-        part = fitted.transform(long.iloc[start : start + 50])
+        part = fitted.encode(long.iloc[start : start + 50])
         assert_equal(part, whole.take(np.arange(start, min(start + 50, 40_000))))
 
 
@@ -307,11 +334,11 @@ def test_a_saved_preprocessor_encodes_the_same(
     preprocessor.save(tmp_path)
     loaded = TabularPreprocessor.load(tmp_path)
 
-    assert_equal(loaded.transform(frame), preprocessor.transform(frame))
+    assert_equal(loaded.encode(frame), preprocessor.encode(frame))
     assert loaded.schema_ == preprocessor.schema_
     assert loaded.n_rows_ == 300
     again = clone(loaded).fit(frame)
-    assert_equal(again.transform(frame), preprocessor.transform(frame))
+    assert_equal(again.encode(frame), preprocessor.encode(frame))
 
 
 @pytest.mark.parametrize("name", ["preprocessor.json", "categories.arrow"])
@@ -370,7 +397,7 @@ def test_two_threads_may_transform_at_once(
 ) -> None:
     results: list[Encoded] = []
     threads = [
-        threading.Thread(target=lambda: results.append(fitted.transform(frame))) for _ in range(4)
+        threading.Thread(target=lambda: results.append(fitted.encode(frame))) for _ in range(4)
     ]
 
     for thread in threads:
@@ -380,7 +407,7 @@ def test_two_threads_may_transform_at_once(
 
     assert len(results) == 4
     for result in results:
-        assert_equal(result, fitted.transform(frame))
+        assert_equal(result, fitted.encode(frame))
 
 
 @pytest.mark.slow
@@ -392,7 +419,7 @@ def test_a_million_rows_take_seconds() -> None:
     preprocessor = TabularPreprocessor(roles={f"c{k}": "categorical" for k in range(22)})
 
     started = perf_counter()
-    encoded = preprocessor.fit_transform(frame)
+    encoded = preprocessor.fit_encode(frame)
 
     assert encoded.categorical.shape == (n_rows, 22)
     assert perf_counter() - started < 30  # 0.5 s is usual; test machines are slow and busy
