@@ -53,10 +53,11 @@ from tabtext.estimators.text_parameters import TextParameters
 from tabtext.estimators.tokenizing import tokenizing
 from tabtext.estimators.unfreezing import require_single_rate, unfreezing_phases
 from tabtext.estimators.voting import Voters
-from tabtext.text.classifier import GRADIENT_LENGTH, HeadNorm, TextClassifierNetwork
+from tabtext.text.classifier import HeadNorm, TextClassifierNetwork
 from tabtext.text.documents import Documents
 from tabtext.text.encoder.awd_lstm import AWDLSTM
 from tabtext.text.explanation import ContributionMethod
+from tabtext.text.pooling import GRADIENT_LENGTH
 from tabtext.text.preprocessing import TextPreprocessor
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints

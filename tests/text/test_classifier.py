@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tabtext.errors import ParameterError
-from tabtext.text.classifier import ConcatPooling, TextClassifierNetwork
+from tabtext.text.classifier import TextClassifierNetwork
 from tabtext.text.encoder.awd_lstm import AWDLSTM, EncoderOptions, EncoderOutput
+from tabtext.text.pooling import ConcatPooling
 from tabtext.text.special_tokens import BEGIN_ID, END_ID, PADDING_ID
 from tabtext.training.layer_groups import LayerGroups
 
@@ -298,7 +299,7 @@ def test_a_documents_gradient_does_not_depend_on_longer_ones_beside_it() -> None
 
 
 def test_memory_is_bounded_however_long_documents_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tabtext.text.classifier._TOKENS_AT_ONCE", 28)
+    monkeypatch.setattr("tabtext.text.pooling._TOKENS_AT_ONCE", 28)
     network = network_of().train()
 
     with watched(network) as passes:

@@ -108,7 +108,7 @@ def test_long_documents_are_explained_as_short_ones_are(
     method: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever a chunk is, and where training would let gradients end."""
-    monkeypatch.setattr("tabtext.text.classifier._TOKENS_AT_ONCE", 8)
+    monkeypatch.setattr("tabtext.text.pooling._TOKENS_AT_ONCE", 8)
     ids = np.random.default_rng(0).integers(2, 30, 50)
     in_chunks = network_of(gradient_length=6)
     in_one_go = network_of(chunk_length=100, gradient_length=100)
