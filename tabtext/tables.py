@@ -7,7 +7,7 @@ Arrow is the form in which every other module meets a table. Sources that alread
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,15 @@ from tabtext.errors import (
     did_you_mean,
 )
 
-__all__ = ["as_table", "read_table", "require_columns", "require_rows", "write_table"]
+__all__ = [
+    "as_table",
+    "is_array",
+    "read_table",
+    "require_columns",
+    "require_places",
+    "require_rows",
+    "write_table",
+]
 
 _SUFFIXES = (".csv", ".parquet")
 _UNCONVERTIBLE = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError)
@@ -37,10 +45,10 @@ def as_table(data: Any, *, what: str = "data") -> pa.Table:
 
     Parameters
     ----------
-    data : DataFrame, Table, stream, mapping, 2-D array or path
+    data : DataFrame, Table, stream, mapping, 2-D array, list of rows or path
         A pandas frame, a pyarrow table or record batch, anything with ``__arrow_c_stream__``
-        (polars, duckdb ...), a mapping of column names to values, a 2-D array (whose columns are
-        called x0, x1 ...), or the path of a CSV or Parquet file.
+        (polars, duckdb ...), a mapping of column names to values, a 2-D array or a list of rows
+        (whose columns are called x0, x1 ...), or the path of a CSV or Parquet file.
     what : str
         What the caller calls the data, for messages.
 
@@ -52,9 +60,10 @@ def as_table(data: Any, *, what: str = "data") -> pa.Table:
     Raises
     ------
     ColumnTypeError
-        If this is no table, or a column mixes types.
+        If this is no table, is sparse, or a column mixes types.
     DataError
-        If two columns have the same name.
+        If two columns have the same name; if an array has not two dimensions, no columns, or
+        complex numbers.
     MissingFileError, FileFormatError
         If a file is not there or cannot be read.
 
@@ -73,17 +82,36 @@ def as_table(data: Any, *, what: str = "data") -> pa.Table:
         table = _from_pandas(data, what)
     elif hasattr(data, "__arrow_c_stream__"):
         table = _from_stream(data, what)
-    elif isinstance(data, np.ndarray):
-        table = _from_array(data, what)
+    elif hasattr(data, "toarray"):  # before mappings, since some are
+        raise ColumnTypeError(
+            f"{what} is a sparse {type(data).__name__}, which is not supported; give "
+            f"{what}.toarray(), or a DataFrame"
+        )
     elif isinstance(data, Mapping):
         table = pa.table({str(name): _to_arrow(values, name) for name, values in data.items()})
+    elif is_array(data):
+        table = _from_array(_as_array(data, what), what)
     else:
         raise ColumnTypeError(
             f"{what} is a {type(data).__name__}; give a DataFrame (pandas, polars, pyarrow, "
-            "duckdb), a mapping of columns, a 2-D array, or the path of a CSV or Parquet file"
+            "duckdb), a mapping of columns, a 2-D array, a list of rows, or the path of a CSV or "
+            "Parquet file"
         )
     _require_distinct_names(table.column_names, what)
     return _in_computable_types(table)
+
+
+def is_array(data: Any) -> bool:
+    """Whether this is an array or a list of rows, whose columns have places and no names.
+
+    Examples
+    --------
+    >>> is_array([[1.0, 2.0]]), is_array({"x": [1.0]})
+    (True, False)
+    """
+    if isinstance(data, np.ndarray | list | tuple):
+        return True
+    return hasattr(data, "__array__") and not hasattr(data, "columns")
 
 
 def read_table(path: str | Path) -> pa.Table:
@@ -167,6 +195,41 @@ def require_columns(table: pa.Table, names: Iterable[str]) -> None:
             )
 
 
+def require_places(
+    table: pa.Table, names: Collection[str], further: Collection[str], *, who: str
+) -> None:
+    """Raise ``DataError`` unless an array has as many columns as at the fit.
+
+    What columns of an array are follows from their places alone, so that one more or one less is a
+    mistake, where tables may have further columns.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        What ``as_table`` made of the array.
+    names : collection of str
+        The columns of the fit; where none of them is in the table, it was no array.
+    further : collection of str
+        What else there may be, such as targets.
+    who : str
+        What expects them, for the message.
+
+    Examples
+    --------
+    >>> require_places(as_table([[1.0, 2.0]]), ["x0", "x1"], [], who="Model")
+    >>> require_places(as_table([[1.0]]), ["x0", "x1"], [], who="Model")
+    Traceback (most recent call last):
+    tabtext.errors.DataError: X has 1 features, but Model is expecting 2 features as input; ...
+    """
+    given = set(table.column_names)
+    wrong = given - set(names) - set(further) or set(names) - given
+    if wrong and not given.isdisjoint(names):
+        raise DataError(
+            f"X has {len(given)} features, but {who} is expecting {len(names)} features as input; "
+            "columns of an array have no names, so give all of them in the order of the fit"
+        )
+
+
 def require_rows(table: pa.Table, minimum: int = 1, *, what: str = "data") -> None:
     """Raise ``DataError`` unless the table has this many rows and at least one column."""
     if table.num_columns == 0:
@@ -230,13 +293,35 @@ def _computable(kind: pa.DataType) -> pa.DataType:
 
 def _from_array(array: np.ndarray[Any, Any], what: str) -> pa.Table:
     if array.ndim != 2:
-        raise ColumnTypeError(
+        raise DataError(
             f"{what} is an array of {array.ndim} dimensions; a table has two. "
             "Reshape your data: array.reshape(-1, 1) for one column, array.reshape(1, -1) for one "
             "row"
         )
+    if array.shape[1] == 0:
+        raise DataError(
+            f"{what} has no columns: 0 feature(s) (shape={array.shape}) while a minimum of 1 is "
+            "required."
+        )
+    if array.dtype.kind == "c":
+        raise DataError(
+            f"Complex data not supported: {what} holds {array.dtype}; give the real and the "
+            "imaginary parts as columns of their own"
+        )
     columns = range(array.shape[1])
     return pa.table({f"x{index}": _to_arrow(array[:, index], f"x{index}") for index in columns})
+
+
+def _as_array(data: Any, what: str) -> np.ndarray[Any, Any]:
+    """Rows as an array; of Python objects where they mix texts and numbers."""
+    if isinstance(data, np.ndarray):
+        return data
+    try:
+        array = np.asarray(data)
+        # NumPy would make one text of all values.
+        return np.asarray(data, dtype=object) if array.dtype.kind in "SU" else array
+    except ValueError as error:
+        raise DataError(f"{what} is no table, since its rows differ in length: {error}") from error
 
 
 def _to_arrow(values: Any, name: Any) -> pa.Array | pa.ChunkedArray:

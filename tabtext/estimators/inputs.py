@@ -5,6 +5,7 @@ file), one ``Sample`` comes out: a table that holds every column, the names of t
 and one weight per row or none.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tabtext.errors import ColumnTypeError, DataError, ParameterError
-from tabtext.tables import as_table, require_columns, require_rows
+from tabtext.tables import as_table, is_array, require_columns, require_rows
 from tabtext.training.targets import rows_with_target
 
 __all__ = [
@@ -140,8 +141,10 @@ def read_sample(
         If there are no rows, lengths differ, weights are unusable, or a feature is the target.
     """
     if (y is None) == (target is None):
+        neither = "the model requires y to be passed, but the target y is None; "
         raise ParameterError(
-            "give the target once: fit(X, y), or fit(data, target='column') when it is in the table"
+            f"{neither if y is None else ''}give the target once: fit(X, y), or fit(data, "
+            "target='column') when it is in the table"
         )
     table = as_table(data, what=what)
     require_rows(table, what=what)
@@ -265,6 +268,9 @@ def _with_targets(table: pa.Table, y: Any, *, what: str) -> tuple[pa.Table, tupl
 def _target_columns(y: Any) -> Mapping[str, pa.ChunkedArray | pa.Array]:
     """``y`` as named Arrow columns: a Series by its name, a 1-D array as ``target``."""
     dimensions = getattr(y, "ndim", None)
+    if dimensions is None and is_array(y) and not isinstance(y, list | tuple):
+        y = y if _has_a_name(y) else np.asarray(y)
+        dimensions = getattr(y, "ndim", None)
     if dimensions == 0 or isinstance(y, str | bytes):
         raise ColumnTypeError(f"y must hold one value per row, not {y!r}")
     if dimensions == 1 or isinstance(y, list | tuple | pa.Array | pa.ChunkedArray):
@@ -276,12 +282,30 @@ def _target_columns(y: Any) -> Mapping[str, pa.ChunkedArray | pa.Array]:
         if y.ndim != 2:
             raise ColumnTypeError(f"y must have one or two dimensions, not {y.ndim}")
         if y.shape[1] == 1:
+            _warn_of_a_column_vector()
             return _one_column(y[:, 0])
         return {f"target_{index}": pa.array(y[:, index]) for index in range(y.shape[1])}
     if hasattr(y, "to_frame") and not hasattr(y, "columns"):  # a Series of pandas or polars
         return _one_column(y)
     targets = as_table(y, what="y")
     return {name: targets.column(name) for name in targets.column_names}
+
+
+def _has_a_name(y: Any) -> bool:
+    """Whether this is a column of Arrow or a Series, which ``_one_column`` reads as it is."""
+    return isinstance(y, pa.Array | pa.ChunkedArray) or hasattr(y, "to_frame")
+
+
+def _warn_of_a_column_vector() -> None:
+    """Say that predictions will have one dimension, in the words of scikit-learn."""
+    from sklearn.exceptions import DataConversionWarning
+
+    warnings.warn(
+        "A column-vector y was passed when a 1d array was expected; predictions have one "
+        "dimension too. Change the shape of y, for example with y.ravel()",
+        DataConversionWarning,
+        stacklevel=2,
+    )
 
 
 def _one_column(y: Any) -> Mapping[str, pa.ChunkedArray | pa.Array]:
@@ -328,5 +352,5 @@ def _read_weight(table: pa.Table, given: Any) -> NDArray[np.float32]:
             "weights must be finite and not negative"
         )
     if not values.any():
-        raise DataError("all sample weights are 0, so there is nothing to learn from")
+        raise DataError("all sample weights are zero, so there is nothing to learn from")
     return values.astype(np.float32)

@@ -49,6 +49,7 @@ def split_sample(
         raise DataError(
             f"{len(sample)} rows with a target; at least {needed} are needed, 2 to train on"
             + (" and 1 to validate" if drawn else "")
+            + f" (n_samples={len(sample)})"
         )
     if validation is not None:
         return sample, drop_missing_targets(_read_validation(validation, sample), missing_target)

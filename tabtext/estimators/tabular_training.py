@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from tabtext.errors import DataError
@@ -21,6 +23,7 @@ from tabtext.estimators.tabular_parameters import TabularParameters
 from tabtext.estimators.uncertainty import NO_ROWS
 from tabtext.tabular.encoding import Encoded
 from tabtext.tabular.ensembles import NetworkEnsemble
+from tabtext.tabular.preprocessing import reads_any_table
 from tabtext.training.batches import Batches
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
@@ -41,6 +44,9 @@ __all__ = ["TabularTraining"]
 class TabularTraining(TabularParameters, SupervisedEstimator[Encoded]):
     """From encoded rows to trained networks; ``TabularEstimator`` does all else."""
 
+    def __sklearn_tags__(self) -> Any:
+        return reads_any_table(super().__sklearn_tags__())
+
     def _learn_features(self, sample: Sample) -> Encoded:
         self.preprocessor_ = self.new_preprocessor()
         encoded = self.preprocessor_.fit_encode(
@@ -51,7 +57,15 @@ class TabularTraining(TabularParameters, SupervisedEstimator[Encoded]):
         return encoded
 
     def _features(self, data: Any) -> Encoded:
-        return self.preprocessor_.encode(data)
+        return self.preprocessor_.encode(self._as_rows(data))
+
+    def _labelled(self, data: Any, y: Any, sample_weight: Any) -> Sample:
+        check_is_fitted(self, "card_")
+        return super()._labelled(self._as_rows(data), y, sample_weight)
+
+    def _as_rows(self, data: Any) -> pa.Table:
+        """Rows for the fitted model; an array must have the columns of the fit."""
+        return self.preprocessor_.read(data, who=type(self).__name__)
 
     @property
     def history_(self) -> History:

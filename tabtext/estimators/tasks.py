@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 
-from tabtext.errors import ParameterError
+from tabtext.errors import DataError, ParameterError
 from tabtext.estimators.inputs import Sample
 from tabtext.estimators.samples import Features
 from tabtext.estimators.supervised import SupervisedEstimator
@@ -58,6 +58,11 @@ class RegressionTask(RegressorMixin, SupervisedEstimator[Features], Generic[Feat
     clip_predictions: bool = True
     loss: Literal["mse", "mae", "huber", "quantile"] = "mse"
     quantile: float = 0.5
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
     def predict_table(
         self,
@@ -122,6 +127,11 @@ class ClassificationTask(ClassifierMixin, SupervisedEstimator[Features], Generic
     label_smoothing: float = 0.0
     class_weight: ClassWeight = None
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
     @property
     def classes_(self) -> Any:
         """The classes, in the order of the columns of ``predict_proba``."""
@@ -177,7 +187,9 @@ class ClassificationTask(ClassifierMixin, SupervisedEstimator[Features], Generic
         del train_sample
         if len(sample.targets) > 1:
             return MultilabelTarget.fit(sample.target_table)
-        return ClassificationTarget.fit(sample.target_table)
+        target = ClassificationTarget.fit(sample.target_table)
+        _require_weighty_classes(target, sample)
+        return target
 
     def _loss_name(self) -> str:
         return self.target_.loss
@@ -198,3 +210,15 @@ class ClassificationTask(ClassifierMixin, SupervisedEstimator[Features], Generic
         if self.class_weight is not None:
             raise ParameterError("class_weight needs a single target column, not several labels")
         return None
+
+
+def _require_weighty_classes(target: ClassificationTarget, sample: Sample) -> None:
+    """Raise ``DataError`` if all rows but those of one class weigh nothing."""
+    if sample.weight is None:
+        return
+    codes = np.unique(target.encode(sample.target_table)[sample.weight > 0])
+    if len(codes) == 1:
+        raise DataError(
+            f"target {target.name!r} is {target.classes[codes[0]]!r} in every row that weighs more "
+            "than 0, one class; two classes are needed"
+        )

@@ -126,6 +126,13 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
     head_norm: HeadNorm = "batch"
     gradient_length: int = GRADIENT_LENGTH
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False  # of numbers, which is what the tag means
+        tags.input_tags.string = True
+        return tags
+
     def __sklearn_clone__(self) -> Self:
         """A clone keeps the fitted language model, which is data and no part of this fit."""
         parameters = {

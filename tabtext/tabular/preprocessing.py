@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from tabtext.errors import ArtifactError, DataError, ParameterError, did_you_mean
-from tabtext.tables import as_table, require_rows
+from tabtext.tables import as_table, is_array, require_places, require_rows
 from tabtext.tabular import notices, preprocessor_files
 from tabtext.tabular.columns import Feature, features_of
 from tabtext.tabular.encoders import CategoricalEncoder, ContinuousEncoder, Missing, Scaling
@@ -25,7 +26,7 @@ from tabtext.tabular.prepared import Prepared, prepare
 from tabtext.tabular.schema import Role, Schema, infer_schema
 from tabtext.tabular.statistics import TableStatistics
 
-__all__ = ["Encoded", "TabularPreprocessor"]
+__all__ = ["Encoded", "TabularPreprocessor", "reads_any_table"]
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "missing": ("median", "mean", "constant", "signal"),
@@ -108,6 +109,11 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
     scaling: Scaling = "standard"
     min_count: int = 1
 
+    def __sklearn_tags__(self) -> Any:
+        tags = reads_any_table(super().__sklearn_tags__())
+        tags.transformer_tags.preserves_dtype = []  # float32, whatever comes
+        return tags
+
     # -- fit ---------------------------------------------------------------------------------
 
     def fit(
@@ -186,8 +192,10 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
             if feature.part is None or _varies(statistics, feature.name)
         ]
         if not features:
+            alone = " (n_samples=1, in which all are constant)" if statistics.n_rows == 1 else ""
             raise DataError(
-                "no column is left to learn from: all are targets, constant, excluded or text"
+                f"no column is left to learn from: all are targets, constant{alone}, excluded or "
+                "text"
             )
         self._set_encoders(
             features,
@@ -237,12 +245,33 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
             If a column has another type than at the fit and does not convert without loss.
         """
         check_is_fitted(self, "schema_")
-        table = as_table(data)
+        table = self.read(data, who=type(self).__name__)
         dtypes = {column.name: column.dtype for column in self.schema_.columns}
         prepared = prepare(table, self.features_, dtypes)
         encoded, gaps = encode(prepared, self.categorical_encoders_, self.continuous_encoders_)
         self._warn(prepared, gaps)
         return encoded
+
+    def read(self, data: Any, *, who: str) -> pa.Table:
+        """Return rows as an Arrow table; an array must have as many columns as at the fit.
+
+        Parameters
+        ----------
+        data : table of any kind, or path
+            Rows.
+        who : str
+            What reads them, for messages.
+
+        Raises
+        ------
+        DataError
+            If an array has more or fewer columns.
+        """
+        table = as_table(data, what="X")
+        if is_array(data):
+            names = self.feature_names_in_.tolist()
+            require_places(table, names, self.schema_.names(Role.TARGET, Role.WEIGHT), who=who)
+        return table
 
     def transform(self, X: Any) -> NDArray[np.float32]:  # noqa: N803 - scikit-learn's name
         """Return codes and scaled numbers of rows as one matrix.
@@ -434,6 +463,14 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         notices.warn_of_gaps(new, filled=self.missing)
         counts = zip(continuous, gaps[:, 1].tolist(), strict=True)
         notices.warn_of_infinite({encoder.name: count for encoder, count in counts})
+
+
+def reads_any_table(tags: Any) -> Any:
+    """Say in scikit-learn's tags what the columns of a table may hold, and return the tags."""
+    tags.input_tags.allow_nan = True
+    tags.input_tags.string = True
+    tags.input_tags.categorical = True
+    return tags
 
 
 def _varies(statistics: TableStatistics, name: str) -> bool:

@@ -68,13 +68,13 @@ class ClassificationTarget:
             raise DataError(f"target {name!r} has no value; there is nothing to learn")
         if len(classes) == 1:
             raise DataError(
-                f"target {name!r} is {classes[0]!r} in every row; two classes are needed"
+                f"target {name!r} is {classes[0]!r} in every row, one class; two classes are needed"
             )
         fraction = next((c for c in classes if isinstance(c, float) and c != int(c)), None)
         if fraction is not None:
             raise DataError(
-                f"target {name!r} holds quantities such as {fraction}, not classes; use a "
-                "regressor, or turn it into classes first, for example with pandas.cut"
+                f"target {name!r} holds continuous quantities such as {fraction}, not classes; use "
+                "a regressor, or turn it into classes first, for example with pandas.cut"
             )
         return cls(name, tuple(classes))
 
