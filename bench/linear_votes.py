@@ -55,7 +55,7 @@ def measure(language_model: LanguageModel, train, scored, *, seed: int) -> dict[
     encoder = language_model.encoder("forward", vocabulary=preprocessor.vocabulary_)
     before = encoder.word_vectors()
     started = time.perf_counter()
-    adapt_to([encoder], rows.encoded, language_model, seed=seed, verbose=0)
+    adapt_to([encoder], rows.encoded, language_model, seed=seed)
     seconds = time.perf_counter() - started
     fitting = _fitting(preprocessor, encoder.word_vectors())
     raws = {n: torch.from_numpy(m(documents)) for n, m in fitting.fit(rows).items()}

@@ -73,7 +73,7 @@ def prepared(articles: Path, column: str, directory: Path) -> Corpus:
     files = sorted(articles.glob("*.parquet"))
     if not files:
         raise SystemExit(f"{articles} has no .parquet files")
-    return prepare_corpus(files, directory, preprocessor=preprocessor, progress=True)
+    return prepare_corpus(files, directory, preprocessor=preprocessor)
 
 
 def write_for_others(

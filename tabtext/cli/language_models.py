@@ -96,7 +96,7 @@ def prepare(
             out,
             preprocessor=preprocessor,
             errors="replace" if replace else "strict",
-            progress=not quiet,
+            verbose=0 if quiet else 1,
         )
     except KeyboardInterrupt:
         say("\ninterrupted; the same command goes on where this one was")

@@ -1,7 +1,6 @@
 """What the commands tell a person: on stderr, so that stdout stays free for data."""
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,8 +9,9 @@ from typing import Any
 import typer
 
 from tabtext.errors import TabTextError, TabTextWarning
+from tabtext.progress import is_first_process
 
-__all__ = ["is_first_process", "print_json", "print_metrics", "readable_messages", "say"]
+__all__ = ["print_json", "print_metrics", "readable_messages", "say"]
 
 
 def say(text: str) -> None:
@@ -38,13 +38,6 @@ def print_metrics(metrics: Mapping[str, float], *, title: str) -> None:
 def print_json(content: Any, *, indent: int | None = None) -> None:
     """Print JSON on a line, or indented."""
     sys.stdout.write(json.dumps(content, indent=indent, ensure_ascii=False) + "\n")
-
-
-def is_first_process() -> bool:
-    """Whether this process speaks for all that torchrun started."""
-    # torchrun says so in the environment; asking torch would load it for every command.
-    alone = int(os.environ.get("WORLD_SIZE", "1")) < 2
-    return alone or os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tabtext.cli.messages import is_first_process, print_metrics, say
+from tabtext.cli.messages import print_metrics, say
 from tabtext.errors import TrainingInterrupted
+from tabtext.progress import is_first_process
 
 if TYPE_CHECKING:
     from tabtext.training import Checkpoints

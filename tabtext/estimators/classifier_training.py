@@ -11,6 +11,7 @@ from torch import Tensor
 from tabtext.errors import DataError
 from tabtext.estimators.samples import EncodedSample, PreparedRows
 from tabtext.estimators.text_batches.documents import DocumentBatches
+from tabtext.progress import track
 from tabtext.text.classifier import TextClassifierNetwork
 from tabtext.text.documents import Documents
 from tabtext.training.batch_norm import FreshStatistics
@@ -142,7 +143,8 @@ def predict_documents(network: TextClassifierNetwork, documents: Documents) -> T
         device=device,
         max_tokens_per_batch=_TOKENS_PER_BATCH,
     )
-    raw = [network(*batch.inputs).cpu() for batch in batches.walk(0, seed=0)]
+    walk = track(batches.walk(0, seed=0), "predicting", total=len(batches))
+    raw = [network(*batch.inputs).cpu() for batch in walk]
     return in_order(torch.cat(raw), batches.order)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tabtext.progress import track
 from tabtext.tabular.encoding import Encoded
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def permutation_importance(
     generator = np.random.default_rng(random_state)
     baseline = loss(encoded)
     rises = np.empty((len(groups), n_repeats))
-    for row, (categorical, continuous) in enumerate(groups.values()):
+    columns = track(list(groups.values()), "measuring permutation importance")
+    for row, (categorical, continuous) in enumerate(columns):
         for repeat in range(n_repeats):
             order = generator.permutation(len(encoded))
             shuffled = Encoded(

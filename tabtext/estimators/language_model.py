@@ -13,6 +13,7 @@ from tabtext.estimators.checkpoints import resolve_checkpoints
 from tabtext.estimators.language_model_steps import LanguageModelSteps
 from tabtext.estimators.language_model_use import LanguageModelUse
 from tabtext.estimators.pretrained import model_directory
+from tabtext.progress import showing
 from tabtext.text.preprocessing import TextPreprocessor
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
@@ -181,7 +182,8 @@ class LanguageModel(LanguageModelUse, LanguageModelSteps):
         place, go_on = resolve_checkpoints(checkpoints, resume)
         self._forget_fit()
         preprocessor = self.new_preprocessor()
-        return self._learn(X, validation, preprocessor, None, callbacks, place, go_on)
+        with showing(self.verbose):
+            return self._learn(X, validation, preprocessor, None, callbacks, place, go_on)
 
     def fine_tune(
         self,
@@ -245,4 +247,5 @@ class LanguageModel(LanguageModelUse, LanguageModelSteps):
             max_size=self.max_vocabulary,
             min_freq=self.min_frequency,
         )
-        return tuned._learn(X, validation, preprocessor, self, callbacks, place, go_on)
+        with showing(tuned.verbose):
+            return tuned._learn(X, validation, preprocessor, self, callbacks, place, go_on)

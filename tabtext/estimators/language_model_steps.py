@@ -6,7 +6,6 @@ from time import perf_counter
 from typing import Any, Literal, Self
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from torch import nn
 
@@ -37,7 +36,6 @@ from tabtext.estimators.saving import SavedEstimator
 from tabtext.estimators.splitting import split_rows
 from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
 from tabtext.estimators.text_parameters import TextParameters
-from tabtext.estimators.tokenizing import counting, tokenizing
 from tabtext.estimators.unfreezing import require_single_rate
 from tabtext.text.corpus import Corpus
 from tabtext.text.document_view import DocumentView
@@ -182,11 +180,10 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
             warn_of_several(table.column_names)
         parts = self._split(table.num_rows) if validation is None else None
         learned = table if parts is None else table.take(parts[0])
-        with tokenizing(learned, verbose=self.verbose) as progress:
-            train = preprocessor.fit_transform(learned, progress=progress)
+        train: AnyDocuments = preprocessor.fit_transform(learned)
         valid: AnyDocuments | None = None
         if parts is not None:
-            valid = self._transformed(table.take(parts[1]), preprocessor)
+            valid = preprocessor.transform(table.take(parts[1]))
         elif validation is not None:
             valid = self._validation_documents(validation, preprocessor)
         return _Reading(train, valid, preprocessor, table.num_rows)
@@ -212,11 +209,7 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         corpus = as_corpus(data)
         if corpus is not None:
             return corpus_documents(corpus, preprocessor)
-        return self._transformed(read_texts(data, columns=preprocessor.columns_), preprocessor)
-
-    def _transformed(self, texts: pa.Table, preprocessor: TextPreprocessor) -> Documents:
-        with tokenizing(texts, verbose=self.verbose, what="validation texts") as progress:
-            return preprocessor.transform(texts, progress=progress)
+        return preprocessor.transform(read_texts(data, columns=preprocessor.columns_))
 
     def _split(self, n_rows: int) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
         """Training and validation rows, unless none are to be set aside, or none can be."""
@@ -276,10 +269,7 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         if self.initial_vectors != "counts":
             return None
         width = self.encoder_options().embedding_width
-        with counting(train, verbose=self.verbose) as progress:
-            return word_vectors(
-                train, len(vocabulary), width, seed=self.random_state, progress=progress
-            )
+        return word_vectors(train, len(vocabulary), width, seed=self.random_state)
 
     def _fine_tuning_phases(self, n_tokens: int) -> tuple[Phase, ...]:
         """The softmax and the embedding alone for an epoch, then everything."""

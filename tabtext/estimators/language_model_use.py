@@ -18,6 +18,7 @@ from tabtext.estimators.prompts import (
     seeded_generator,
 )
 from tabtext.estimators.text_inputs import columns_of_fit
+from tabtext.progress import showing
 from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
 from tabtext.text.encoder.awd_lstm import AWDLSTM
@@ -37,6 +38,7 @@ class LanguageModelUse:
     """What can be done with a fitted ``LanguageModel``; its attributes are described there."""
 
     random_state: int
+    verbose: int
     preprocessor_: TextPreprocessor
     networks_: dict[str, LanguageModelNetwork]
     histories_: dict[str, History]
@@ -112,8 +114,9 @@ class LanguageModelUse:
         name = next(iter(self.networks_)) if direction is None else direction
         if name not in self.networks_:
             raise ParameterError(f"{direction=}, and the model has {', '.join(self.networks_)}")
-        documents = self._documents_of(X)
-        return score_documents(self.networks_[name], in_direction(documents, name)).perplexity
+        with showing(self.verbose):
+            documents = self._documents_of(X)
+            return score_documents(self.networks_[name], in_direction(documents, name)).perplexity
 
     def evaluate(self, X: Any) -> dict[str, float]:  # noqa: N803 - scikit-learn's name
         """Return the perplexity of every direction, and on how many tokens it was measured.
@@ -138,11 +141,12 @@ class LanguageModelUse:
             If there is no token to score.
         """
         check_is_fitted(self, "card_")
-        documents = self._documents_of(X)
-        scores = {
-            name: score_documents(network, in_direction(documents, name))
-            for name, network in self.networks_.items()
-        }
+        with showing(self.verbose):
+            documents = self._documents_of(X)
+            scores = {
+                name: score_documents(network, in_direction(documents, name))
+                for name, network in self.networks_.items()
+            }
         several = len(scores) > 1
         return {
             **{

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tabtext.estimators.samples import EncodedSample
+from tabtext.progress import track
 from tabtext.text.documents import Documents
 from tabtext.text.frequencies import FrequencyModel
 from tabtext.text.ngrams import NgramModel, WordModel
@@ -81,7 +82,7 @@ class LinearFitting:
         folds = self._folds(rows.codes, n_folds, seed)
         outputs: list[Tensor] = []
         weight = rows.relative_weight()
-        for fold in range(n_folds):
+        for fold in track(range(n_folds), "fitting linear models"):
             others, own = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
             of_others = None if weight is None else weight[others]
             members = self._fit(rows.encoded.take(others), rows.codes[others], of_others)

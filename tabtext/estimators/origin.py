@@ -16,7 +16,6 @@ from tabtext.estimators.corpora import contradictions, settings_of
 from tabtext.estimators.language_model import LanguageModel
 from tabtext.estimators.pretrained import pretrained_names
 from tabtext.estimators.text_parameters import DIRECTIONS, SIZES, TextParameters
-from tabtext.estimators.tokenizing import counting
 from tabtext.text.alignment import HALF_WAY
 from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
@@ -120,7 +119,6 @@ def adapt_to(
     origin: LanguageModel,
     *,
     seed: int,
-    verbose: int,
 ) -> None:
     """Turn word vectors of encoders to how the texts of a fit use the words.
 
@@ -138,14 +136,11 @@ def adapt_to(
         The language model; if it takes nothing from counts, the encoders stay as they are.
     seed : int
         Of the word vectors.
-    verbose : int
-        0 for no progress bar.
     """
     if origin.initial_vectors != "counts":
         return
     size, width = encoders[0].embedding.weight.shape
-    with counting(documents, verbose=verbose) as progress:
-        vectors = word_vectors(documents, size, width, seed=seed, progress=progress)
+    vectors = word_vectors(documents, size, width, seed=seed)
     shared = np.arange(size) < len(origin.preprocessor_.vocabulary_)
     counts = np.bincount(documents.ids, minlength=size)
     half_way = _HALF_WAY_AGAIN if origin.was_fine_tuned else HALF_WAY

@@ -35,6 +35,7 @@ from tabtext.estimators.samples import EncodedSample, Features, PreparedRows
 from tabtext.estimators.saving import SavedEstimator
 from tabtext.estimators.splitting import split_sample
 from tabtext.estimators.training_parameters import TrainingParameters
+from tabtext.progress import showing
 from tabtext.tabular.outliers import PruningReport
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
@@ -217,7 +218,7 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
             If a signal ended training after a checkpoint was saved.
         """
         started = perf_counter()
-        with self._while_fitting():
+        with self._while_fitting(), showing(self.verbose):
             self.check_parameters()
             place, go_on = resolve_checkpoints(checkpoints, resume)
             self._forget_fit()
@@ -335,8 +336,9 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         dict of str to float
             Metric -> value. Rows without a target are left out.
         """
-        sample = self._encode(self._labelled(X, y, sample_weight))
-        outputs = self.target_.outputs(self._raw_of(sample.encoded))
+        with showing(self.verbose):
+            sample = self._encode(self._labelled(X, y, sample_weight))
+            outputs = self.target_.outputs(self._raw_of(sample.encoded))
         return self._metrics_of(sample.truth, outputs, sample.weight)
 
     def _metrics_of(
@@ -357,7 +359,8 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
     def _raw(self, data: Any) -> Tensor:
         """Raw outputs of the network ``(rows, outputs)`` on the CPU."""
         check_is_fitted(self, "card_")
-        return self._raw_of(self._features(self._as_input(data)))
+        with showing(self.verbose):
+            return self._raw_of(self._features(self._as_input(data)))
 
     def _table_of(self, raw: Tensor) -> pa.Table:
         """Predictions as a table with the names of the targets."""

@@ -16,6 +16,7 @@ from tabtext.estimators.augmentation import Augmentation
 from tabtext.estimators.importance import permutation_importance
 from tabtext.estimators.inputs import Sample
 from tabtext.estimators.tabular_training import TabularTraining
+from tabtext.progress import showing
 from tabtext.tabular.encoding import Encoded
 from tabtext.tabular.outliers import PruningReport, prune
 from tabtext.training.devices import choose_device
@@ -80,8 +81,9 @@ class TabularEstimator(TabularTraining):
         """
         self.check_parameters()
         other: Self = clone(self)
-        rows = other._prepare(X, y, target=target, sample_weight=sample_weight, validation=None)
-        return other._sweep(rows)
+        with showing(self.verbose):
+            rows = other._prepare(X, y, target=target, sample_weight=sample_weight, validation=None)
+            return other._sweep(rows)
 
     # -- use ---------------------------------------------------------------------------------
 
@@ -152,13 +154,14 @@ class TabularEstimator(TabularTraining):
             raw = self.target_.activate(self._raw_of(encoded))
             return float(weighted_mean(row_loss(raw, codes), None))
 
-        return permutation_importance(
-            loss,
-            sample.encoded,
-            self.preprocessor_.positions(),
-            n_repeats=n_repeats,
-            random_state=random_state,
-        )
+        with showing(self.verbose):
+            return permutation_importance(
+                loss,
+                sample.encoded,
+                self.preprocessor_.positions(),
+                n_repeats=n_repeats,
+                random_state=random_state,
+            )
 
     def embeddings(self, column: str) -> "pd.DataFrame":
         """Return the learned vectors of a categorical column's values.
@@ -191,8 +194,9 @@ class TabularEstimator(TabularTraining):
         if augmentation is None:
             return self._raw(data)
         check_is_fitted(self, "card_")
-        copies = augmentation.copies_of(self._features(data), self.preprocessor_.is_number())
-        return self.target_.combine([self._raw_of(copy) for copy in copies])
+        with showing(self.verbose):
+            copies = augmentation.copies_of(self._features(data), self.preprocessor_.is_number())
+            return self.target_.combine([self._raw_of(copy) for copy in copies])
 
     def _raw_of(self, features: Encoded) -> Tensor:
         """Raw outputs for encoded rows: the network's, or the mean of its snapshots'."""

@@ -50,7 +50,6 @@ from tabtext.estimators.text_inputs import (
     tokens_of_row,
 )
 from tabtext.estimators.text_parameters import TextParameters
-from tabtext.estimators.tokenizing import tokenizing
 from tabtext.estimators.unfreezing import require_single_rate, unfreezing_phases
 from tabtext.estimators.voting import Voters
 from tabtext.text.classifier import HeadNorm, TextClassifierNetwork
@@ -188,8 +187,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
                 min_freq=self.min_frequency,
                 columns=columns,
             )
-        with tokenizing(table, verbose=self.verbose) as progress:
-            documents = self.preprocessor_.fit_transform(table, progress=progress)
+        documents = self.preprocessor_.fit_transform(table)
         if origin is not None and self.language_model == AUTO:  # which nobody chose
             warn_of_foreign_texts(documents, len(origin.preprocessor_.vocabulary_))
         return documents
@@ -247,7 +245,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         if origin is not None:
             encoders = [network.encoder for network in networks.values()]
             documents, seed = rows.train.encoded, self.random_state
-            adapt_to(encoders, documents, origin, seed=seed, verbose=self.verbose)
+            adapt_to(encoders, documents, origin, seed=seed)
             vectors = encoders[0].word_vectors()
         histories: dict[str, History] = {}
         for direction, network in networks.items():

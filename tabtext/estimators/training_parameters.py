@@ -72,7 +72,8 @@ class TrainingParameters(BaseEstimator, ABC):
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"``, ...
     verbose : int
-        0 is silent, 1 shows progress.
+        0 is silent; 1 shows the progress of all that takes longer than a second, on stderr: of fits
+        and of what is asked of the fitted model. Warnings come in any case.
     """
 
     epochs: int | Literal["auto"] = "auto"

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tabtext.errors import DataError, ParameterError
+from tabtext.progress import track
 
 __all__ = ["MAX_TREE_ROWS", "quantile_bin_edges", "tree_bin_edges"]
 
@@ -182,7 +183,7 @@ def _over_columns(function: Callable[[Edges], Edges], continuous: Edges) -> list
     """Apply a function to every column in threads: sorting and trees release the GIL."""
     columns = [np.ascontiguousarray(column) for column in continuous.T]
     with ThreadPoolExecutor(cpu_count()) as pool:
-        return list(pool.map(function, columns))
+        return list(track(pool.map(function, columns), "choosing bins", total=len(columns)))
 
 
 def _check_values(continuous: Floats, n_bins: int) -> Edges:

@@ -1,7 +1,7 @@
 """Columns of a table in the forms that the kernels read, made in parallel."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tabtext.progress import track
 from tabtext.tabular.arrays import Indexed, as_floats
 from tabtext.tabular.columns import Feature, read_features
 from tabtext.tabular.schema import Role
@@ -63,10 +64,11 @@ def prepare(
 
 
 def in_parallel(
-    function: Callable[[Item], Result], items: Iterable[Item], n_rows: int
+    function: Callable[[Item], Result], items: Collection[Item], n_rows: int
 ) -> list[Result]:
     """Apply a function that releases the GIL to all items; a small table is not worth threads."""
     if n_rows <= _FEW_ROWS:
         return [function(item) for item in items]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(function, items))
+        done = pool.map(function, items)
+        return list(track(done, "preparing the table", total=len(items)))

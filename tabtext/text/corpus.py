@@ -19,7 +19,6 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tabtext.errors import ArtifactError, DataError, MissingFileError, ParameterError, SaveError
+from tabtext.progress import Progress, showing, step, track
 from tabtext.text.documents import Documents, writing_documents
 from tabtext.text.files import Undecodable, check_undecodable
 from tabtext.text.numbering import count_tokens, document_lengths, number_documents
@@ -37,7 +37,6 @@ from tabtext.text.preprocessing import (
     tokenize_columns,
     warn_of_missing,
 )
-from tabtext.text.progress import Watcher, no_progress, progress_bar
 from tabtext.text.shards import TokenizedShard, checksum_of
 from tabtext.text.sources import TextSource
 from tabtext.text.storage import read_json, write_json
@@ -84,7 +83,7 @@ def prepare_corpus(
     preprocessor: TextPreprocessor | None = None,
     errors: Undecodable = "strict",
     shard_bytes: int = 32 << 20,
-    progress: bool | Watcher = False,
+    verbose: int = 1,
 ) -> Corpus:
     """Turn texts to documents on disk, in little memory; continue if that was begun before.
 
@@ -106,9 +105,8 @@ def prepare_corpus(
     shard_bytes : int
         About how much text is in memory at once. Default: 32 MB, which tokenizing turns to a few
         hundred.
-    progress : bool or callable
-        Whether to show a bar with the remaining time; or what to call instead with the name of the
-        step, how much of it is done, and how much there is or None.
+    verbose : int
+        0 is silent, 1 shows progress.
 
     Returns
     -------
@@ -155,13 +153,14 @@ def prepare_corpus(
         **_settings_of(preprocessor, tokenizer, fitted=fitted),
     }
     _check_directory(directory, manifest)
-    with progress_bar() if progress is True else nullcontext(progress or no_progress) as watch:
-        checksums = _tokenize(texts, directory, manifest, tokenizer, watch)
+    with showing(verbose):
+        with step("tokenizing") as progress:
+            checksums = _tokenize(texts, directory, manifest, tokenizer, progress)
         if not (directory / _SUMMARY).is_file():
             if not fitted:
                 parameters = preprocessor.get_params(deep=False)
                 preprocessor = TextPreprocessor(**{**parameters, "tokenizer": tokenizer})
-            _number(directory, checksums, preprocessor, watch)
+            _number(directory, checksums, preprocessor)
     shutil.rmtree(directory / _SHARDS, ignore_errors=True)
     return open_corpus(directory)
 
@@ -221,7 +220,7 @@ def _tokenize(
     directory: Path,
     manifest: Mapping[str, Any],
     tokenizer: Tokenizer,
-    watch: Watcher,
+    progress: Progress,
 ) -> list[str]:
     """Write the shards that are not there yet; return the checksums of all."""
     checksums: list[str] = []
@@ -239,7 +238,7 @@ def _tokenize(
                 f"the source has changed since {directory} was begun: its shard {number} holds "
                 "other texts. Choose another directory, or delete this one"
             )
-        watch("tokenizing", shard.done, source.total)
+        progress(shard.done, source.total)
     if not checksums:
         raise DataError("there are no texts in the source")
     if _known_checksum(directory, len(checksums)):
@@ -250,16 +249,14 @@ def _tokenize(
     return checksums
 
 
-def _number(
-    directory: Path, checksums: Sequence[str], preprocessor: TextPreprocessor, watch: Watcher
-) -> None:
+def _number(directory: Path, checksums: Sequence[str], preprocessor: TextPreprocessor) -> None:
     """Learn the vocabulary from all shards, and write the documents."""
     paths = [_shard_path(directory, number) for number in range(len(checksums))]
     lengths: list[npt.NDArray[np.int64]] = []
     n_missing: Counter[str] = Counter()
 
     def counts() -> Iterator[TokenCounts]:
-        for path in paths:
+        for path in track(paths, "counting words"):
             shard = TokenizedShard.read(path)
             lengths.append(document_lengths(shard.columns))
             n_missing.update(shard.n_missing)
@@ -273,9 +270,8 @@ def _number(
         preprocessor.fit_counts(total, n_rows=n_rows, n_missing=n_missing)
     preprocessor.save(directory / _PREPROCESSOR)
     with writing_documents(directory / _DOCUMENTS, np.concatenate(lengths)) as write:
-        for done, path in enumerate(paths, start=1):
+        for path in track(paths, "numbering"):
             write(number_documents(TokenizedShard.read(path).columns, preprocessor.vocabulary_).ids)
-            watch("numbering", done, len(paths))
     summary = {"shards": list(checksums), "n_tokens": int(sum(part.sum() for part in lengths))}
     write_json(directory / _SUMMARY, {"format_version": _FORMAT_VERSION, **summary})
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tabtext.errors import DataError
+from tabtext.progress import step
 from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
 from tabtext.text.special_tokens import PADDING_ID
@@ -106,11 +107,14 @@ def score_documents(
         raise DataError(f"{documents} hold no token that could be predicted")
     losses = np.zeros(len(documents))
     device = next(network.parameters()).device
-    with evaluating(network):
+    done, total = 0, len(documents)
+    with evaluating(network), step("scoring texts") as progress:
         for rows, tokens in padded_documents(documents, tokens_at_once=tokens_at_once):
             placed = tokens.to(device)
             sums, _ = row_losses(network, placed[:, :-1], placed[:, 1:])
             losses[rows] = sums.cpu().numpy()
+            done += len(rows)
+            progress(done, total)
     return Scores(losses, counts)
 
 

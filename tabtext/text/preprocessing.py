@@ -18,6 +18,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from tabtext.errors import ArtifactError, DataError, ParameterError, TabTextWarning
+from tabtext.progress import Progress, step
 from tabtext.text.documents import Documents
 from tabtext.text.numbering import count_marks, count_tokens, field_numbers, number_documents
 from tabtext.text.reading import read_texts
@@ -29,15 +30,12 @@ from tabtext.text.tokenizers import describe_tokenizer, tokenizer_of
 from tabtext.text.vocabulary import TokenCounts, Vocabulary, check_coverage
 
 __all__ = [
-    "Progress",
     "TextPreprocessor",
     "missing_texts",
     "tokenize_columns",
     "warn_of_missing",
 ]
 
-Progress = Callable[[int, int], None]
-"""Is told how many texts are tokenized, and how many there are."""
 
 _FORMAT_VERSION = 1
 _MUCH_UNKNOWN = 0.5
@@ -101,15 +99,13 @@ class TextPreprocessor(BaseEstimator):
 
     # -- fit ---------------------------------------------------------------------------------
 
-    def fit(self, data: Any, *, progress: Progress | None = None) -> Self:
+    def fit(self, data: Any) -> Self:
         """Learn the vocabulary from training texts.
 
         Parameters
         ----------
         data : texts or table of any kind, or path
             See ``tabtext.text.reading.read_texts``.
-        progress : callable, optional
-            Called with the number of texts that are tokenized, and of all.
 
         Raises
         ------
@@ -118,12 +114,12 @@ class TextPreprocessor(BaseEstimator):
         ColumnTypeError, UnknownColumnError, ParameterError
             If a value is no text, a column is not there, a parameter is wrong.
         """
-        self._fit(data, progress)
+        self._fit(data)
         return self
 
-    def fit_transform(self, data: Any, *, progress: Progress | None = None) -> Documents:
+    def fit_transform(self, data: Any) -> Documents:
         """Learn the vocabulary and return the documents, tokenizing the texts once."""
-        return number_documents(self._fit(data, progress), self.vocabulary_)
+        return number_documents(self._fit(data), self.vocabulary_)
 
     def fit_counts(
         self,
@@ -169,7 +165,7 @@ class TextPreprocessor(BaseEstimator):
 
     # -- transform ---------------------------------------------------------------------------
 
-    def transform(self, data: Any, *, progress: Progress | None = None) -> Documents:
+    def transform(self, data: Any) -> Documents:
         """Return the documents of texts; words that training did not know are ``xxunk``.
 
         Raises
@@ -181,9 +177,7 @@ class TextPreprocessor(BaseEstimator):
         texts = read_texts(data, columns=self.columns_)
         # At every call: a fit with a gap says nothing about the gaps of other texts.
         warn_of_missing(missing_texts(texts), texts.num_rows)
-        return number_documents(
-            tokenize_columns(self.tokenizer_, texts, progress), self.vocabulary_
-        )
+        return number_documents(tokenize_columns(self.tokenizer_, texts), self.vocabulary_)
 
     def text_of(self, ids: Sequence[int] | npt.NDArray[np.integer[Any]]) -> str:
         """Return readable text: without marks and padding, each column's text on a line.
@@ -285,7 +279,7 @@ class TextPreprocessor(BaseEstimator):
 
     # -- the steps ---------------------------------------------------------------------------
 
-    def _fit(self, data: Any, progress: Progress | None) -> list[TokenizedTexts]:
+    def _fit(self, data: Any) -> list[TokenizedTexts]:
         texts = read_texts(data, columns=self.columns)
         if texts.num_rows == 0:
             raise DataError("there are no texts to learn from")
@@ -293,7 +287,7 @@ class TextPreprocessor(BaseEstimator):
         if isinstance(tokenizer, SubwordTokenizer) and not tokenizer.is_trained:
             values = chain.from_iterable(column.chunks for column in texts.columns)
             tokenizer = tokenizer.trained_on(text.as_py() for text in chain.from_iterable(values))
-        tokenized = tokenize_columns(tokenizer, texts, progress)
+        tokenized = tokenize_columns(tokenizer, texts)
         self.fit_counts(
             count_tokens(tokenized),
             n_rows=texts.num_rows,
@@ -322,19 +316,17 @@ class TextPreprocessor(BaseEstimator):
         return vocabulary
 
 
-def tokenize_columns(
-    tokenizer: Tokenizer, texts: pa.Table, progress: Progress | None = None
-) -> list[TokenizedTexts]:
+def tokenize_columns(tokenizer: Tokenizer, texts: pa.Table) -> list[TokenizedTexts]:
     """Return the tokens of every column of a table of texts."""
     total, found = texts.num_rows * texts.num_columns, []
-    for number, column in enumerate(texts.columns):
-        before = number * texts.num_rows
-        report = None if progress is None else _beginning_at(before, total, progress)
-        found.append(tokenizer.tokenize(column, progress=report))
+    with step("tokenizing") as progress:
+        for number, column in enumerate(texts.columns):
+            report = _beginning_at(number * texts.num_rows, total, progress)
+            found.append(tokenizer.tokenize(column, progress=report))
     return found
 
 
-def _beginning_at(before: int, total: int, progress: Progress) -> Progress:
+def _beginning_at(before: int, total: int, progress: Progress) -> Callable[[int, int], None]:
     return lambda done, _: progress(before + done, total)
 
 

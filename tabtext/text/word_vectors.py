@@ -10,7 +10,7 @@ same mood, which tells "good" from "bad". Half of each vector is of either kind.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -20,13 +20,13 @@ from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
 from tabtext.errors import ParameterError
+from tabtext.progress import Progress, step
 from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
 
 __all__ = ["NEAR", "WIDE", "Reach", "word_vectors"]
 
 Vectors = npt.NDArray[np.float32]
-Progress = Callable[[int, int], None]
 
 _SMOOTHING = 0.75
 """Exponent of context counts: rare contexts would else seem more telling than they are (Levy,
@@ -82,7 +82,6 @@ def word_vectors(
     *,
     reaches: Sequence[Reach] = (NEAR, WIDE),
     seed: int = 0,
-    progress: Progress | None = None,
 ) -> Vectors:
     """Return vectors of words by a truncated factorisation of their positive mutual information.
 
@@ -98,8 +97,6 @@ def word_vectors(
         The kinds of nearness.
     seed : int
         Of the random projection that the factorisation begins with.
-    progress : callable, optional
-        Called with blocks of words done, and all blocks.
 
     Returns
     -------
@@ -131,25 +128,27 @@ def word_vectors(
     if width < len(reaches) or not reaches:
         raise ParameterError(f"{width=} must be at least the number of reaches, {len(reaches)}")
     view = _sample(DocumentView.of(documents))
-    counting = _Counting(view, vocabulary_size, progress, n_matrices=len(reaches))
+    shares = np.array_split(np.arange(width), len(reaches))
     vectors = np.zeros((vocabulary_size, width), np.float32)
-    for reach, columns in zip(reaches, np.array_split(np.arange(width), len(reaches)), strict=True):
-        information = counting.positive_information(reach.weights())
-        part = _factorised(information, len(columns), seed)
-        part[np.diff(information.indptr) == 0] = 0  # and not what rounding left
-        # Words that do not occur count as well, so that the scale is that of a whole network.
-        part *= np.sqrt(vocabulary_size * len(columns)) / max(np.linalg.norm(part), _SMALLEST)
-        vectors[np.ix_(counting.present, columns)] = part
+    with step("counting words") as progress:
+        counting = _Counting(view, vocabulary_size, progress, n_matrices=len(reaches))
+        for reach, columns in zip(reaches, shares, strict=True):
+            information = counting.positive_information(reach.weights())
+            part = _factorised(information, len(columns), seed)
+            part[np.diff(information.indptr) == 0] = 0  # and not what rounding left
+            # Words that do not occur count as well, so that the scale is that of a whole network.
+            part *= np.sqrt(vocabulary_size * len(columns)) / max(np.linalg.norm(part), _SMALLEST)
+            vectors[np.ix_(counting.present, columns)] = part
     return vectors
 
 
 def _sample(view: DocumentView) -> DocumentView:
     """Documents at even distances, so many that their tokens are not too many."""
-    step = -(-view.n_tokens // _MOST_TOKENS)
-    if step < 2:
+    distance = -(-view.n_tokens // _MOST_TOKENS)
+    if distance < 2:
         return view
     rows = np.arange(len(view)) if view.rows is None else np.asarray(view.rows)
-    return DocumentView(view.documents, rows[::step])
+    return DocumentView(view.documents, rows[::distance])
 
 
 def _factorised(information: sparse.csr_matrix, width: int, seed: int) -> Vectors:
@@ -189,7 +188,7 @@ class _Counting:
         self,
         view: DocumentView,
         vocabulary_size: int,
-        progress: Progress | None,
+        progress: Progress,
         *,
         n_matrices: int,
     ) -> None:
@@ -245,5 +244,4 @@ class _Counting:
 
     def _tell(self) -> None:
         self.done += 1
-        if self.progress is not None:
-            self.progress(self.done, self.n_blocks)
+        self.progress(self.done, self.n_blocks)

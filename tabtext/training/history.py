@@ -41,6 +41,17 @@ class Epoch:
     seconds: float
     rows_per_second: float
 
+    def summary(self) -> str:
+        """Return losses and metrics on one line.
+
+        Examples
+        --------
+        >>> Epoch(0.5, 0.6, {"rmse": 2.0}, 1e-3, 0.7, 1.0, 1000.0).summary()
+        'train 0.5  valid 0.6  rmse 2'
+        """
+        values = {"train": self.train_loss, "valid": self.valid_loss, **self.metrics}
+        return "  ".join(f"{name} {x:.4g}" for name, x in values.items() if x is not None)
+
 
 @dataclass
 class History:

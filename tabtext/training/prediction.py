@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from tabtext.progress import track
+
 __all__ = ["predict"]
 
 
@@ -40,9 +42,9 @@ def predict(
     device, home = next(model.parameters()).device, inputs[0].device
     if weights is not None:
         weights = {name: tensor.to(device) for name, tensor in weights.items()}
-    parts = zip(*(torch.split(tensor, batch_size) for tensor in inputs), strict=True)
+    parts = list(zip(*(torch.split(tensor, batch_size) for tensor in inputs), strict=True))
     outputs = []
-    for part in parts:
+    for part in track(parts, "predicting"):
         placed = tuple(tensor.to(device) for tensor in part)
         raw = model(*placed) if weights is None else functional_call(model, dict(weights), placed)
         outputs.append(raw.to(home))

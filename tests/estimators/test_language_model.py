@@ -523,7 +523,7 @@ def test_the_card_states_the_networks_own_options(model: LanguageModel, texts: l
 
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """A terminal on which bars are shown for little text, too."""
+    """What a terminal shows."""
     screen = io.StringIO()
     terminal = rich.console.Console(file=screen, force_terminal=True, width=80)
     monkeypatch.setattr(rich.console, "Console", lambda **options: terminal)
@@ -543,9 +543,9 @@ def test_tokenizing_much_text_shows_a_bar_that_is_cleared(
     fit(texts[:100], labels)
     assert "tokenizing" not in screen.getvalue()
 
-    monkeypatch.setattr("tabtext.estimators.tokenizing._MUCH_TEXT", 1_000)
+    monkeypatch.setattr("tabtext.progress.SECONDS_BEFORE_SHOWING", -1.0)
     fit(texts[:100], labels)
-    assert "tokenizing texts" in screen.getvalue()
+    assert "tokenizing" in screen.getvalue()
     _, behind = screen.getvalue().rsplit("tokenizing", 1)
     assert "\x1b[2K" in behind  # the line is erased
 
@@ -553,7 +553,7 @@ def test_tokenizing_much_text_shows_a_bar_that_is_cleared(
 def test_a_silent_model_shows_no_bar(
     texts: list[str], screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tabtext.estimators.tokenizing._MUCH_TEXT", 1_000)
+    monkeypatch.setattr("tabtext.progress.SECONDS_BEFORE_SHOWING", -1.0)
 
     LanguageModel(epochs=1, min_frequency=1, **TINY).fit(texts[:100])
 

@@ -26,6 +26,7 @@ from tabtext.errors import (
     SaveError,
     TabTextWarning,
 )
+from tabtext.progress import watching
 from tabtext.tables import write_table
 from tabtext.text import corpus as module
 from tabtext.text.corpus import Corpus, is_corpus, open_corpus, prepare_corpus
@@ -181,7 +182,8 @@ def test_the_preprocessor_that_is_passed_stays_as_it_is(tmp_path: Path) -> None:
 def test_progress_is_told_to_the_end(tmp_path: Path) -> None:
     told: list[tuple[str, int, int | None]] = []
 
-    prepare(tmp_path, [TEXTS[:200], TEXTS[200:]], progress=lambda *what: told.append(what))
+    with watching(lambda *what: told.append(what)):
+        prepare(tmp_path, [TEXTS[:200], TEXTS[200:]])
 
     done = [done for step, done, _ in told if step == "tokenizing"]
     assert done == sorted(done)

@@ -26,6 +26,7 @@ from tabtext.errors import (
     TabTextWarning,
     UnknownColumnError,
 )
+from tabtext.progress import watching
 from tabtext.text.documents import Documents
 from tabtext.text.numbering import count_tokens, number_documents
 from tabtext.text.preprocessing import TextPreprocessor
@@ -379,11 +380,10 @@ def test_before_the_fit_nothing_can_be_asked() -> None:
 
 
 def test_progress_counts_the_texts_of_all_columns() -> None:
-    told: list[tuple[int, int]] = []
+    told: list[tuple[int, int | None]] = []
 
-    preprocessor().fit(
-        {"a": ["x", "y"], "b": ["x", "y"]}, progress=lambda done, total: told.append((done, total))
-    )
+    with watching(lambda _, done, total: told.append((done, total))):
+        preprocessor().fit({"a": ["x", "y"], "b": ["x", "y"]})
 
     assert told == [(2, 4), (4, 4)]
 

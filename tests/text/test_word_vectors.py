@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tabtext.datasets import load_snippets
 from tabtext.errors import ParameterError
+from tabtext.progress import watching
 from tabtext.text import word_vectors as module
 from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
@@ -123,9 +124,10 @@ def test_many_texts_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_progress_reaches_its_total(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_BLOCK_BYTES", 4 * SIZE * 8)
-    told: list[tuple[int, int]] = []
+    told: list[tuple[int, int | None]] = []
 
-    word_vectors(Documents.of([list(range(SIZE))]), SIZE, 4, progress=lambda *p: told.append(p))
+    with watching(lambda _, done, total: told.append((done, total))):
+        word_vectors(Documents.of([list(range(SIZE))]), SIZE, 4)
 
     assert [done for done, _ in told] == list(range(1, len(told) + 1))
     assert told[-1][0] == told[-1][1] > 2

@@ -63,6 +63,7 @@ class StopAtStep(Callback):
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The time that the bar sees."""
     clock = Clock()
+    monkeypatch.setattr("tabtext.progress.monotonic", clock)
     monkeypatch.setattr("tabtext.training.progress.monotonic", clock)
     return clock
 
@@ -268,6 +269,7 @@ def test_a_long_epoch_without_a_terminal_gets_a_line_a_minute(
         now[0] += 1.0  # each look at the clock
         return now[0]
 
+    monkeypatch.setattr("tabtext.progress.monotonic", later)
     monkeypatch.setattr("tabtext.training.progress.monotonic", later)
     rows = torch.ones(300, 2)
     batches = TensorBatches((rows,), rows[:, :1], batch_size=2)
