@@ -85,57 +85,30 @@ def write_for_others(
     attribution: str = ATTRIBUTION,
 ) -> float:
     """Write the model packed, with README.md and checksums; return its perplexity as it ships."""
-    model.card_ |= {"corpus": corpus, "attribution": attribution}
+    machine = f"{platform.machine()} with {os.cpu_count()} cores"
+    model.card_ |= {"corpus": corpus, "attribution": attribution, "machine": machine}
     # What fine_tune goes on with; how the model itself was trained, its card says.
     model.set_params(epochs="auto", batch_size="auto", max_time=None)
     model.save(out, packed=True)
     judged = LanguageModel.load(out).evaluate(valid)
-    (out / "README.md").write_text(readme(model, out.name, judged), encoding="utf-8")
+    model.card_["held_out"] = judged  # of the model as others get it: packed
+    model.save(out, packed=True)
+    with (out / "README.md").open("a", encoding="utf-8") as readme:
+        readme.write(f"\n{learning_curve(model)}")
     write_checksums(out)
     return judged["perplexity"]
 
 
-def readme(model: LanguageModel, name: str, judged: dict[str, float]) -> str:
-    """Return what a person should know of a fitted model, as Markdown."""
-    card, recipe, history = model.card_, model.card_["recipe"], model.history_
+def learning_curve(model: LanguageModel) -> str:
+    """Return the loss over the steps of a fitted model, as a section of its README.md."""
+    history = model.history_
     n_steps, curve = len(history.step_losses), history.thinned(50)
-    facts = [
-        ("corpus", card["corpus"]),
-        ("documents", f"{card['rows']['train']:,}"),
-        ("tokens read", f"{card['tokens']['read']:,}"),
-        ("vocabulary", f"{len(model.preprocessor_.vocabulary_):,} tokens"),
-        ("parameters", f"{card['parameters']:,}"),
-        ("direction", recipe["directions"]),
-        ("steps", f"{n_steps:,}, of {recipe['batch_size']} streams of {recipe['bptt']} tokens"),
-        ("peak learning rate", recipe["learning_rate"]),
-        ("time in training", f"{sum(epoch.seconds for epoch in history.epochs) / 60:.0f} minutes"),
-        ("device", f"{card['device']}, {platform.machine()} with {os.cpu_count()} cores"),
-        ("ended before its plan", history.stopped or "no"),
-        ("perplexity", f"{judged['perplexity']:.1f} on {judged['tokens']:,.0f} held-out tokens"),
-        ("unknown among them", f"{judged['unknown']:.2%}"),
-        *((library, number) for library, number in card["versions"].items()),
-    ]
-    epochs = [(n, f"{e.metrics['perplexity']:.1f}") for n, e in enumerate(history.epochs, start=1)]
-    losses = [
-        (f"{min(place * curve.steps_per_point, n_steps):,}", f"{loss:.3f}")
+    rows = [
+        f"| {min(place * curve.steps_per_point, n_steps):,} | {loss:.3f} |"
         for place, loss in enumerate(curve.step_losses, start=1)
     ]
-    parts = [
-        f"# {name}",
-        "A language model, an AWD-LSTM, that `examples/pretrain_english.py` of tabtext trained.",
-        markdown_table(("what", "value"), facts),
-        f"## Licence of the texts\n\n{card['attribution']}",
-        "## Validation, before the weights were packed",
-        markdown_table(("epoch", "perplexity"), epochs),
-        "## Training\n\nLoss for each token, with dropout: the mean since the step above.",
-        markdown_table(("step", "loss"), losses),
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def markdown_table(head: tuple[str, str], rows: list[tuple[object, object]]) -> str:
-    lines = [head, ("---", "---"), *rows]
-    return "\n".join(f"| {left} | {right} |" for left, right in lines)
+    head = "## Training\n\nLoss for each token, with dropout: the mean since the step above.\n"
+    return "\n".join([head, "| step | loss |", "| --- | --- |", *rows]) + "\n"
 
 
 if __name__ == "__main__":

@@ -4,10 +4,14 @@
       config.json          what was saved: format version, library version, estimator, parameters
       preprocessor/        how columns are coded: JSON and Arrow IPC
       weights.safetensors  the network's tensors
+      README.md            the model's card, for people and for the Hugging Face Hub
 
 Format 1 has the tensors as they are. Format 2 has them packed, which ``"packing"`` in config.json
 names (see ``tabtext.packing``): versions of tabtext that know nothing of it refuse it for its
 number.
+
+README.md is derived from config.json (see ``tabtext.model_card``) and never read. What belongs on
+the card beside it, such as ``license`` and ``attribution``, goes into ``card_`` before saving.
 
 A directory is first written beside its destination and renamed when complete, so that a full disk
 or a killed process never leaves half an artifact under its name. Where an older artifact stands,
@@ -26,10 +30,12 @@ from torch import Tensor
 
 from tabtext import __version__
 from tabtext.errors import ArtifactError, MissingFileError, SaveError
+from tabtext.model_card import ModelCard, card_of, to_markdown
 from tabtext.packing import PACKING, pack, unpack
 
 __all__ = [
     "FORMAT_VERSION",
+    "read_card",
     "read_config",
     "read_tensors",
     "read_weights",
@@ -45,6 +51,9 @@ _UNPACKED, _PACKED = 1, 2
 
 _CONFIG = "config.json"
 _WEIGHTS = "weights.safetensors"
+README = "README.md"
+_BESIDE = {README, "checksums.json"}
+"""What describes the model, and counts for nothing in its size."""
 
 
 @contextmanager
@@ -62,7 +71,8 @@ def write_artifact(
     Parameters
     ----------
     directory : Path
-        Where the artifact will stand. An artifact that already stands there is replaced.
+        Where the artifact will stand. An artifact that already stands there is replaced as a whole:
+        whatever was put into its directory, or changed in its README.md, is about the old one.
     config : mapping
         What is needed to rebuild the estimator, JSON types only.
     weights : mapping of str to Tensor
@@ -105,6 +115,9 @@ def write_artifact(
         (temporary / _CONFIG).write_text(json.dumps({**header, **config}, indent=2) + "\n")
         write_tensors(temporary / _WEIGHTS, tensors)
         yield temporary
+        if "card" in config:
+            readme = to_markdown(_card(temporary, {**header, **config}, directory.name))
+            (temporary / README).write_text(readme, encoding="utf-8")
         # mkdtemp makes private directories; an artifact is as readable as its surroundings.
         temporary.chmod(directory.parent.stat().st_mode & 0o777)
         _replace(directory, temporary)
@@ -148,6 +161,25 @@ def read_config(directory: Path) -> dict[str, Any]:
             f"to {FORMAT_VERSION}. Upgrade with: pip install --upgrade tabtext"
         )
     return dict(config)
+
+
+def read_card(directory: Path) -> ModelCard:
+    """Read what the model of an artifact tells about itself.
+
+    Raises
+    ------
+    MissingFileError, ArtifactError
+        As ``read_config``; also if the card is damaged.
+    """
+    directory = Path(directory)
+    config = read_config(directory)
+    try:
+        return _card(directory, config, directory.resolve().name)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(
+            f"the card in {directory / _CONFIG} is damaged ({error!r}); save the model again or "
+            "restore a copy"
+        ) from error
 
 
 def read_weights(directory: Path, config: Mapping[str, Any] | None = None) -> dict[str, Tensor]:
@@ -219,6 +251,12 @@ def require_destination(directory: Path) -> None:
             f"{directory} holds other files and no saved model, so it is not replaced; "
             "choose another place or empty it first"
         )
+
+
+def _card(directory: Path, config: Mapping[str, Any], name: str) -> ModelCard:
+    """The card, with the size of all that it describes."""
+    files = (path for path in directory.rglob("*") if path.is_file() and path.name not in _BESIDE)
+    return card_of(config, name=name, n_bytes=sum(path.stat().st_size for path in files))
 
 
 def _header(*, packed: bool) -> dict[str, Any]:

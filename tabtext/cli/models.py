@@ -59,16 +59,14 @@ def evaluate(model: ModelDirectory, data: AnyData, as_json: Json = False) -> Non
 
 
 def inspect(model: ModelDirectory, as_json: Json = False) -> None:
-    """Print a saved model's card: data, columns or tokens, training, metrics, versions."""
-    from tabtext.artifacts import read_config
-
-    config = read_config(model)
-    if as_json:
-        print_json(config, indent=2)
-        return
+    """Print a saved model's card, as its README.md has it: data, training, metrics, use, limits."""
+    from tabtext.artifacts import read_card, read_config
     from tabtext.model_card import print_card
 
-    print_card(config)
+    if as_json:
+        print_json(read_config(model), indent=2)
+    else:
+        print_card(read_card(model))
 
 
 def demo(

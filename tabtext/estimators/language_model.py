@@ -12,7 +12,7 @@ from tabtext.estimators import text_storage
 from tabtext.estimators.checkpoints import resolve_checkpoints
 from tabtext.estimators.language_model_steps import LanguageModelSteps
 from tabtext.estimators.language_model_use import LanguageModelUse
-from tabtext.estimators.pretrained import model_directory
+from tabtext.estimators.pretrained import SHIPPED, model_directory
 from tabtext.progress import showing
 from tabtext.text.preprocessing import TextPreprocessor
 from tabtext.training.callbacks import Callback
@@ -115,7 +115,11 @@ class LanguageModel(LanguageModelUse, LanguageModelSteps):
         MissingFileError, ArtifactError
             As ``load``.
         """
-        return cls.load(model_directory(name_or_path))
+        directory = model_directory(name_or_path)
+        model = cls.load(directory)
+        if directory.parent == SHIPPED:  # those who begin from it say so by its name
+            model.card_["name"] = directory.name
+        return model
 
     # -- fit ---------------------------------------------------------------------------------
 

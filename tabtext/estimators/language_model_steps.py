@@ -34,7 +34,12 @@ from tabtext.estimators.language_model_training import LanguageModelRun, train_l
 from tabtext.estimators.parameter_checks import require_choice, require_whole
 from tabtext.estimators.saving import SavedEstimator
 from tabtext.estimators.splitting import split_rows
-from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
+from tabtext.estimators.text_card import (
+    facts_of_origin,
+    token_counts,
+    tokenizer_library,
+    tokenizer_name,
+)
 from tabtext.estimators.text_parameters import TextParameters
 from tabtext.estimators.unfreezing import require_single_rate
 from tabtext.text.corpus import Corpus
@@ -307,7 +312,6 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
             "tokenizer": tokenizer_name(self.preprocessor_.tokenizer_),
             "softmax": network.softmax,
             "bptt": self.bptt,
-            "fine_tuned_from": None if origin is None else origin.card_["rows"],
         }
         card = training_card(
             "language model",
@@ -316,6 +320,8 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
             recipe(options, settings, loss="cross_entropy", batch_size=n_streams),
             libraries=[tokenizer_library(self.preprocessor_.tokenizer_)],
         )
+        if origin is not None:
+            card["language_model"] = facts_of_origin(origin)
         tokens = token_counts(train, valid, len(self.preprocessor_.vocabulary_))
         before = 0 if origin is None else origin.card_["tokens"]["read"]
         history = self.histories_[direction]

@@ -23,7 +23,9 @@ class SavedEstimator(ABC):
     def save(self, directory: str | Path) -> None:
         """Write the fitted model as an artifact directory: JSON, Arrow and safetensors, no pickle.
 
-        Of several processes that torchrun started, the first one writes.
+        Of several processes that torchrun started, the first one writes. Its README.md is the
+        model's card; ``card_`` takes what you want to add to it, such as ``"license"``,
+        ``"corpus"`` or ``"attribution"``. What stood under this name is replaced as a whole.
 
         Raises
         ------

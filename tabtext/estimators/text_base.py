@@ -40,7 +40,12 @@ from tabtext.estimators.parameter_checks import (
 )
 from tabtext.estimators.samples import PreparedRows
 from tabtext.estimators.supervised import SupervisedEstimator
-from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
+from tabtext.estimators.text_card import (
+    facts_of_origin,
+    token_counts,
+    tokenizer_library,
+    tokenizer_name,
+)
 from tabtext.estimators.text_columns import chosen_columns, under_the_asked_name
 from tabtext.estimators.text_inputs import (
     as_text_table,
@@ -286,7 +291,6 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             **shape,
             "directions": ", ".join(directions),
             "tokenizer": tokenizer_name(self.preprocessor_.tokenizer_),
-            "language_model": None if origin is None else origin.card_["rows"],
             "votes": ", ".join(f"{name} {vote:.2f}" for name, vote in self.mixing_.items()),
         }
         card = training_card(
@@ -297,6 +301,8 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             libraries=[tokenizer_library(self.preprocessor_.tokenizer_)],
         )
         valid = None if rows.valid is None else rows.valid.encoded
+        if origin is not None:
+            card["language_model"] = facts_of_origin(origin, self.language_model)
         card["tokens"] = token_counts(
             rows.train.encoded, valid, len(self.preprocessor_.vocabulary_)
         )

@@ -1,13 +1,17 @@
 """What the card of a text model says beyond that of any model: its tokens and who cut them."""
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tabtext.text.document_view import DocumentView
 from tabtext.text.documents import Documents
 from tabtext.text.subwords import SubwordTokenizer
 from tabtext.text.tokenization import Tokenizer, WordTokenizer
 
-__all__ = ["token_counts", "tokenizer_library", "tokenizer_name"]
+if TYPE_CHECKING:
+    from tabtext.estimators.language_model_steps import LanguageModelSteps
+
+__all__ = ["facts_of_origin", "token_counts", "tokenizer_library", "tokenizer_name"]
 
 
 def token_counts(
@@ -32,6 +36,34 @@ def token_counts(
         "valid": 0 if valid is None else valid.n_tokens,
         "vocabulary": n_vocabulary,
         "unknown": DocumentView.of(train).unknown_share(),
+    }
+
+
+def facts_of_origin(origin: "LanguageModelSteps", given: Any = None) -> dict[str, Any]:
+    """Return what a card should tell of the language model that a text model began from.
+
+    Parameters
+    ----------
+    origin : LanguageModel
+        Fitted.
+    given : LanguageModel, name, path or None
+        As the user named it, for one that has no name of its own.
+
+    Returns
+    -------
+    dict
+        Its name, how much it has read, whose texts these are and under which licence, where its own
+        card says so; and the same of the language model that it began from itself.
+    """
+    card = origin.card_
+    named = Path(given).name if isinstance(given, str | Path) else "a LanguageModel in memory"
+    kept = ("corpus", "attribution", "license", "language_model")
+    return {
+        "name": card.get("name", named),
+        "rows": card["rows"],
+        "tokens_read": card["tokens"]["read"],
+        "parameters": card["parameters"],
+        **{key: card[key] for key in kept if card.get(key)},
     }
 
 

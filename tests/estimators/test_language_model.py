@@ -85,7 +85,7 @@ def test_fine_tuning_makes_another_model_and_leaves_the_first(
     assert model.perplexity(texts[:50]) == before
     assert tuned.preprocessor_.vocabulary_.tokens != model.preprocessor_.vocabulary_.tokens
     assert tuned.perplexity(tweets[:100]) < len(tuned.preprocessor_.vocabulary_) / 2
-    assert tuned.card_["recipe"]["fine_tuned_from"]["train"] == model.card_["rows"]["train"]
+    assert tuned.card_["language_model"]["rows"]["train"] == model.card_["rows"]["train"]
 
 
 def test_shared_words_keep_their_vectors_when_tuning_starts(

@@ -107,7 +107,7 @@ def test_a_fit_starts_from_it_and_its_copy_says_so(tmp_path: Path) -> None:
     loaded = TextClassifier.load(tmp_path / "model")
 
     assert loaded.language_model == AUTO
-    assert loaded.card_["recipe"]["language_model"]["train"] > 10_000
+    assert loaded.card_["language_model"]["rows"]["train"] > 10_000
     assert list(model.linear_) == ["ngrams", "frequencies", "words"]
 
 
