@@ -7,9 +7,15 @@
 >>> model.predict(flights.head(3)).shape
 (3,)
 
+What happens is logged under ``logging.getLogger("tabtext")``: at INFO the stages of a fit with
+their figures (rows, columns and their roles, what was pruned, the result of every epoch, where a
+model was saved), at DEBUG their details (each column, each checkpoint, all options of a training).
+What deserves a look is a warning, ``tabtext.errors.TabTextWarning``, and no log record.
+
 The names below load on first use, so that ``import tabtext`` costs nothing.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +46,9 @@ if TYPE_CHECKING:
     )
     from tabtext.tabular import TabularPreprocessor
     from tabtext.tuning import tune
+
+# What is logged goes where the program that uses tabtext sends it, and nowhere by default.
+logging.getLogger("tabtext").addHandler(logging.NullHandler())
 
 _HOMES = {
     "LanguageModel": "tabtext.estimators",

@@ -19,6 +19,7 @@ two renames follow each other; a process killed between them leaves both, whole,
 """
 
 import json
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -43,6 +44,8 @@ __all__ = [
     "write_artifact",
     "write_tensors",
 ]
+
+_log = logging.getLogger(__name__)
 
 FORMAT_VERSION = 2
 """The highest that this version reads. It writes 1 where it can, which all versions read."""
@@ -121,6 +124,7 @@ def write_artifact(
         # mkdtemp makes private directories; an artifact is as readable as its surroundings.
         temporary.chmod(directory.parent.stat().st_mode & 0o777)
         _replace(directory, temporary)
+        _log.info("saved %s: %s", config.get("estimator", "a model"), directory)
     except OSError as error:
         raise SaveError(
             f"the model was not saved to {directory}: {error}. "

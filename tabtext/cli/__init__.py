@@ -4,10 +4,12 @@ Only typer is imported at the top; the heavy libraries load inside the commands,
 ``tabtext --help`` answers at once.
 """
 
+from typing import Annotated
+
 import typer
 
 from tabtext.cli.language_models import lm
-from tabtext.cli.messages import readable_messages
+from tabtext.cli.messages import logging_to_stderr, readable_messages
 from tabtext.cli.models import demo, evaluate, inspect, predict
 from tabtext.cli.options import SHORT_HELP
 from tabtext.cli.sentiment import sentiment
@@ -18,12 +20,29 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="tabtext",
-    help="Fit models to tables and texts: from a file to a saved model and its predictions.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings=SHORT_HELP,
 )
+
+
+@app.callback()
+def before_any_command(
+    context: typer.Context,
+    verbose: Annotated[
+        int,
+        typer.Option(
+            "--verbose", "-v", count=True,
+            help="Log what happens to stderr, before the command; -vv with details.",
+            show_default=False,
+        ),
+    ] = 0,
+) -> None:  # fmt: skip
+    """Fit models to tables and texts: from a file to a saved model and its predictions."""
+    context.with_resource(logging_to_stderr(verbose))
+
+
 for command in (fit, tune, predict, evaluate, inspect, demo):
     app.command()(command)
 app.add_typer(lm, name="lm")

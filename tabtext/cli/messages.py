@@ -1,6 +1,7 @@
 """What the commands tell a person: on stderr, so that stdout stays free for data."""
 
 import json
+import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ import typer
 from tabtext.errors import TabTextError, TabTextWarning
 from tabtext.progress import is_first_process
 
-__all__ = ["print_json", "print_metrics", "readable_messages", "say"]
+__all__ = ["logging_to_stderr", "print_json", "print_metrics", "readable_messages", "say"]
 
 
 def say(text: str) -> None:
@@ -38,6 +39,38 @@ def print_metrics(metrics: Mapping[str, float], *, title: str) -> None:
 def print_json(content: Any, *, indent: int | None = None) -> None:
     """Print JSON on a line, or indented."""
     sys.stdout.write(json.dumps(content, indent=indent, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def logging_to_stderr(verbosity: int) -> Iterator[None]:
+    """Send what tabtext logs within the block to stderr.
+
+    Parameters
+    ----------
+    verbosity : int
+        0 sends nothing, 1 what is logged at INFO, 2 and more also what is logged at DEBUG.
+    """
+    if not verbosity or not is_first_process():
+        yield
+        return
+    logger = logging.getLogger("tabtext")
+    handler = _StandardError()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
+    logger.addHandler(handler)
+    before = logger.level
+    logger.setLevel(logging.INFO if verbosity == 1 else logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
+class _StandardError(logging.Handler):
+    """What is stderr at the time: while a bar is drawn, that writes above the bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(f"{self.format(record)}\n")
 
 
 @contextmanager

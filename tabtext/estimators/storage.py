@@ -1,5 +1,6 @@
 """Fitted estimators to artifact directories, and back: which module knows which class."""
 
+import logging
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from tabtext.estimators.saving import SavedEstimator
 
 __all__ = ["load", "save"]
+
+_log = logging.getLogger(__name__)
 
 _HOMES = {
     "TabularClassifier": ("tabtext.estimators.tabular", "tabtext.estimators.tabular_storage"),
@@ -62,6 +65,7 @@ def load(directory: str | Path) -> Any:
         raise ArtifactError(
             f"the model in {directory} is damaged ({error!r}); save it again or restore a copy"
         ) from error
+    _log.info("loaded %s: %s", config["estimator"], directory)
     return estimator
 
 

@@ -6,6 +6,7 @@ network and trains it. Every step is a function of another module or a hook that
 this one only calls them in order.
 """
 
+import logging
 import os
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -45,6 +46,8 @@ from tabtext.training.progress import ProgressBar
 from tabtext.training.targets import Target
 
 __all__ = ["SupervisedEstimator"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -225,6 +228,7 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
             rows = self._prepare(
                 X, y, target=target, sample_weight=sample_weight, validation=validation
             )
+            _log_rows(self, rows)
             shown = [ProgressBar()] if self.verbose > 0 else []
             self._train(rows, callbacks=[*callbacks, *shown], checkpoints=place, resume=go_on)
         self.card_ |= {
@@ -233,6 +237,8 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
             "pruning": None if self.pruning_ is None else self.pruning_.to_dict(),
             "seconds": perf_counter() - started,
         }
+        reached = ", ".join(f"{name} {value:.5g}" for name, value in self.card_["metrics"].items())
+        _log.info("fitted in %.1f s: %s", self.card_["seconds"], reached or "no validation rows")
         return self
 
     def _prepare(
@@ -368,3 +374,15 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         return pa.table(
             {name: predicted[:, index] for index, name in enumerate(self.target_names_)}
         )
+
+
+def _log_rows(estimator: SupervisedEstimator[Any], rows: PreparedRows[Any]) -> None:
+    """Say what a fit works with."""
+    _log.info(
+        "fitting %s for %s: %s",
+        type(estimator).__name__,
+        ", ".join(estimator.target_names_),
+        ", ".join(f"{count:,} rows {name}" for name, count in rows.counts.items()),
+    )
+    if estimator.pruning_ is not None:
+        _log.info("%s", estimator.pruning_)

@@ -1,5 +1,6 @@
 """The models that vote on a text: networks of one or two directions, and linear models."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -17,6 +18,8 @@ from tabtext.training.losses import Loss
 from tabtext.training.targets import Target
 
 __all__ = ["Voters"]
+
+_log = logging.getLogger(__name__)
 
 _START = (0.0, 1.0)
 """Votes of the networks, and of the linear models together, before a validation row is seen. With
@@ -97,7 +100,9 @@ class Voters:
             first, *others = voters.raws(rows.valid.encoded, target)
             network, together = weights([first, mixed(others, among)], rows.valid, _START)
         votes = [network, *(together * weight for weight in among)]
-        return cls(networks, linear, dict(zip(["network", *linear], votes, strict=True)))
+        mixing = dict(zip(["network", *linear], votes, strict=True))
+        _log.info("votes: %s", ", ".join(f"{name} {vote:.2f}" for name, vote in mixing.items()))
+        return cls(networks, linear, mixing)
 
     @property
     def heard(self) -> Mapping[str, float]:

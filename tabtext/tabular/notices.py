@@ -1,6 +1,8 @@
-"""What a preprocessor warns of: gaps that training had not, infinite values, running text."""
+"""What a preprocessor tells of a table: gaps that training had not, infinite values, roles, texts."""
 
+import logging
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,7 +13,15 @@ from tabtext.tabular.encoders import CategoricalEncoder, ContinuousEncoder
 from tabtext.tabular.prepared import Prepared
 from tabtext.tabular.schema import Role, Schema
 
-__all__ = ["columns_with_new_gaps", "warn_of_gaps", "warn_of_infinite", "warn_of_text"]
+__all__ = [
+    "columns_with_new_gaps",
+    "log_columns",
+    "warn_of_gaps",
+    "warn_of_infinite",
+    "warn_of_text",
+]
+
+_log = logging.getLogger(__name__)
 
 
 def columns_with_new_gaps(
@@ -68,6 +78,15 @@ def warn_of_text(schema: Schema) -> None:
             f"{', '.join(map(repr, names))}; "
             "use roles={column: 'categorical'} to keep one as labels"
         )
+
+
+def log_columns(schema: Schema) -> None:
+    """Log how many columns have which role, and why each has its own."""
+    counts = Counter(column.role.value for column in schema.columns)
+    roles = ", ".join(f"{count} {role}" for role, count in counts.items())
+    _log.info("%d columns: %s", len(schema.columns), roles)
+    for column in schema.columns:
+        _log.debug("%r is %s: %s", column.name, column.role.value, column.reason)
 
 
 def _warn(message: str) -> None:

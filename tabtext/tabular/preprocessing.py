@@ -415,6 +415,7 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
             table, targets=targets, weight=weight, roles=self.roles, exclude=self.exclude
         )
         notices.warn_of_text(schema)
+        notices.log_columns(schema)
         prepared = prepare(table, features_of(schema, self.date_parts))
         self.fit_statistics(schema, TableStatistics.of_prepared(prepared))
         return prepared

@@ -15,6 +15,7 @@ result is the same to the byte.
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections import Counter
@@ -46,6 +47,8 @@ from tabtext.text.tokenizers import describe_tokenizer
 from tabtext.text.vocabulary import TokenCounts
 
 __all__ = ["Corpus", "is_corpus", "open_corpus", "prepare_corpus"]
+
+_log = logging.getLogger(__name__)
 
 _FORMAT_VERSION = 1
 _MANIFEST, _SUMMARY = "manifest.json", "corpus.json"
@@ -162,7 +165,9 @@ def prepare_corpus(
                 preprocessor = TextPreprocessor(**{**parameters, "tokenizer": tokenizer})
             _number(directory, checksums, preprocessor)
     shutil.rmtree(directory / _SHARDS, ignore_errors=True)
-    return open_corpus(directory)
+    corpus = open_corpus(directory)
+    _log.info("prepared %r", corpus)
+    return corpus
 
 
 def open_corpus(directory: str | Path) -> Corpus:
@@ -233,6 +238,7 @@ def _tokenize(
             columns = tokenize_columns(tokenizer, shard.texts)
             tokens = TokenizedShard(columns, missing_texts(shard.texts), checksums[-1])
             tokens.write(_shard_path(directory, number))
+            _log.debug("shard %d of %s is tokenized", number, directory)
         elif known != checksums[-1]:
             raise DataError(
                 f"the source has changed since {directory} was begun: its shard {number} holds "

@@ -4,6 +4,7 @@
 ``transform`` gives every row's document, ``xxbos ... xxeos``; ``text_of`` makes it readable again.
 """
 
+import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ __all__ = [
     "tokenize_columns",
     "warn_of_missing",
 ]
+
+_log = logging.getLogger(__name__)
 
 
 _FORMAT_VERSION = 1
@@ -161,6 +164,10 @@ class TextPreprocessor(BaseEstimator):
         self.n_rows_ = n_rows
         self.n_missing_ = sum(n_missing.values())
         warn_of_missing(n_missing, n_rows)
+        _log.info(
+            "%d texts in %d columns, %d tokens, vocabulary of %d",
+            n_rows, len(n_missing), sum(counts.values()), len(self.vocabulary_),
+        )  # fmt: skip
         return self
 
     # -- transform ---------------------------------------------------------------------------

@@ -5,6 +5,7 @@ was, and training goes on. ``checkpoint_files`` says what they look like.
 """
 
 import json
+import logging
 import signal
 import threading
 import warnings
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from tabtext.training.run import Run
 
 __all__ = ["Checkpoints"]
+
+_log = logging.getLogger(__name__)
 
 _ONE_REQUEST_SECONDS = 1.0
 
@@ -191,6 +194,7 @@ class Checkpoints(Callback):
             self._best = path
         state = self._state(run)
         self._saved_at = monotonic()
+        _log.debug("checkpoint: %s", path)
         if run.world.is_first:
             self._writer.start(path, state, after=partial(self._remove_old, self._best))
 

@@ -27,6 +27,7 @@ from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.dropout_schedule import DropoutSchedule
 from tabtext.training.history import History
 from tabtext.training.layer_groups import LayerGroups
+from tabtext.training.log import TrainingLog
 from tabtext.training.losses import Loss
 from tabtext.training.nonfinite import NOT_REPEATED, diverged
 from tabtext.training.options import TrainingOptions
@@ -343,7 +344,8 @@ class Trainer:
             snapshots = Snapshots()
             self.snapshots = snapshots.weights
             found.append(snapshots)
-        found += [c for c in self.callbacks if run.world.is_first or not c.first_process_only]
+        watching = [TrainingLog(), *self.callbacks]
+        found += [c for c in watching if run.world.is_first or not c.first_process_only]
         if options.averaging is not None:
             found.append(new_average(options.averaging, Monitor(options.monitor, **way)))
         if self.checkpoints is not None:

@@ -1,5 +1,6 @@
 """One line for every trial that ended, as it ends."""
 
+import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,11 @@ if TYPE_CHECKING:
 
 __all__ = ["say_ended"]
 
+_log = logging.getLogger("tabtext.tuning")
 
-def say_ended(study: "optuna.Study", number: int, *, score: str) -> None:
-    """Write how a trial ended, and which is the best so far, to stderr.
+
+def say_ended(study: "optuna.Study", number: int, *, score: str, verbose: int) -> None:
+    """Log how a trial ended, and which is the best so far, and write it to stderr.
 
     Parameters
     ----------
@@ -22,6 +25,8 @@ def say_ended(study: "optuna.Study", number: int, *, score: str) -> None:
         The trial.
     score : str
         What the score is called.
+    verbose : int
+        0 for the log alone.
     """
     trials = study.get_trials(deepcopy=False)
     trial = trials[number]
@@ -35,5 +40,8 @@ def say_ended(study: "optuna.Study", number: int, *, score: str) -> None:
         parts.append(f"{trial.duration.total_seconds():.1f} s")
     if any(t.state.name == "COMPLETE" for t in trials):
         parts.append(f"best {study.best_value:.5g} (trial {study.best_trial.number})")
-    sys.stderr.write("  ".join(parts) + "\n")
-    sys.stderr.flush()
+    line = "  ".join(parts)
+    _log.info("%s", line)
+    if verbose > 0:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()

@@ -141,8 +141,7 @@ def tune(
         trials = Trials(opened, path, n_trials, estimator.random_state, own, seconds)
         for trial in trials:
             trials.run(trial, work)
-            if estimator.verbose > 0:
-                say_ended(opened, trial.number, score=estimator.monitor)
+            say_ended(opened, trial.number, score=estimator.monitor, verbose=estimator.verbose)
         return new_result(opened, estimator, fit, others_finish=trials.waited)
 
 

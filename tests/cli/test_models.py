@@ -1,6 +1,7 @@
 """``tabtext predict``, ``evaluate`` and ``inspect``, for models of tables."""
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,19 @@ def test_predictions_are_those_of_the_library(tables: Path, suffix: str) -> None
     read = pd.read_csv(out) if suffix == "csv" else pd.read_parquet(out)
     expected = tabtext.load(tables / "Sales").predict(tables / "new.parquet")
     np.testing.assert_allclose(read["Sales"], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("options", "is_said"), [((), False), (("-v",), True), (("-vv",), True)])
+def test_what_happens_is_logged_to_stderr_if_asked_for(
+    tables: Path, options: tuple[str, ...], is_said: bool
+) -> None:
+    out = tables / "logged.csv"
+
+    done = run_well(*options, "predict", tables / "Sales", tables / "new.parquet", "--out", out)
+
+    line = f"tabtext.estimators.storage: loaded TabularRegressor: {tables / 'Sales'}"
+    assert (line in done.stderr) is is_said
+    assert not logging.getLogger("tabtext").handlers[1:]  # the next command begins anew
 
 
 def test_probabilities_get_a_column_per_class(tables: Path) -> None:

@@ -40,7 +40,7 @@ def test_preset_and_folds_are_options(tables: Path) -> None:
 
 def test_an_interrupted_fit_prints_the_command_that_resumes_it(tables: Path) -> None:
     command = [
-        sys.executable, "-m", "tabtext", "fit", str(tables / "train.csv"), "--target", "Sales",
+        sys.executable, "-m", "tabtext", "-v", "fit", str(tables / "train.csv"), "--target", "Sales",
         "--out", str(tables / "interrupted"), "--epochs", "2000", "--batch-size", "16",
     ]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -53,7 +53,7 @@ def test_an_interrupted_fit_prints_the_command_that_resumes_it(tables: Path) -> 
     message = process.communicate()[1]
 
     assert process.returncode == 128 + signal.SIGTERM
-    assert "tabtext fit --resume" in message
+    assert "tabtext -v fit --resume" in message
     run_well(*command[3:], "--resume", "--max-time", "0.001s", "--quiet")
     history = tabtext.load(tables / "interrupted").history_
     assert history.stopped is not None
