@@ -32,6 +32,7 @@ __all__ = [
     "datasets",
     "load",
     "tune",
+    "write_report",
 ]
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         TextRegressor,
         load,
     )
+    from tabtext.reports import write_report
     from tabtext.tabular import TabularPreprocessor
     from tabtext.tuning import tune
 
@@ -59,6 +61,7 @@ _HOMES = {
     "TextRegressor": "tabtext.estimators",
     "load": "tabtext.estimators",
     "tune": "tabtext.tuning",
+    "write_report": "tabtext.reports",
 }
 
 

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "tabtext"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # What shows models to people, and is imported by none of the parts below.
-SHOWS = {"cli", "demo", "plots", "report", "report_sections", "report_text"}
+SHOWS = {"cli", "demo", "plots", "reports"}
 # What works with estimators, and is imported by none of them.
 USES = {"tuning", *SHOWS}
 # Package or module -> parts of tabtext that it must not import.
@@ -26,10 +26,8 @@ FORBIDDEN = {
     "training": {"tabular", "text", "mixed", "estimators", *USES},
     "estimators": USES,
     "tuning": SHOWS,
-    "plots": {"cli", "demo", "report", "report_sections", "report_text"},
-    "report": {"cli", "demo"},
-    "report_sections": {"cli", "demo"},
-    "report_text": {"cli", "demo"},
+    "plots": {"cli", "demo", "reports"},
+    "reports": {"cli", "demo"},
 }
 HEAVY = ("spacy", "numba", "matplotlib", "torch", "sklearn", "pandas", "optuna")
 

@@ -39,7 +39,7 @@ def test_a_fit_of_a_table_logs_its_stages_with_their_figures(
     said = [(record.name, record.getMessage()) for record in caplog.records]
     counts = model.card_["rows"]
     for name, part in [
-        ("tabtext.tabular.preprocessing", "columns: "),
+        ("tabtext.tabular.notices", "columns: "),
         ("tabtext.estimators.supervised", f"600 rows given, 0 rows target_missing, "
                                           f"{counts['pruned']} rows pruned"),
         ("tabtext.estimators.supervised", "arr_delay < 120"),

@@ -10,7 +10,7 @@ from tabtext import __version__
 from tabtext.demo.common import step
 from tabtext.demo.flights import predict_flights
 from tabtext.demo.movies import rate_movies
-from tabtext.report import write_report
+from tabtext.reports import write_page
 
 __all__ = ["run_demo"]
 
@@ -41,7 +41,7 @@ def run_demo(out: Path, *, rows: int | None = None) -> None:
     ]
     report = out / "report.html"
     with step(console, "drawing the report"):
-        write_report(
+        write_page(
             report,
             "tabtext demo: flights and film reviews",
             sections,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from tabtext.report_sections import Result, metric_label
+from tabtext.reports.comparison import Result, metric_label
 from tabtext.training import metrics
 
 if TYPE_CHECKING:

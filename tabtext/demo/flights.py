@@ -15,17 +15,13 @@ from numpy.typing import NDArray
 from tabtext import datasets
 from tabtext.demo.common import measure, print_results, step
 from tabtext.estimators import TabularClassifier, TabularRegressor
-from tabtext.report import Section
-from tabtext.report_sections import (
-    Result,
-    classification_section,
-    columns_section,
-    data_section,
-    importance_section,
-    metrics_section,
-    regression_section,
-    training_section,
-)
+from tabtext.reports import Section
+from tabtext.reports.classification_sections import classification_section
+from tabtext.reports.column_sections import columns_section
+from tabtext.reports.comparison import Result, metrics_section
+from tabtext.reports.feature_sections import importance_section
+from tabtext.reports.model_sections import data_section, training_section
+from tabtext.reports.regression_sections import COVERAGES, regression_section
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,9 +44,6 @@ _SETTINGS: dict[str, Any] = {
     "embedding_dropout": 0.2,
     "epochs": 4,
 }
-
-# Shares of rows that intervals are to hold, for the report.
-_COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 _INTRODUCTION = (
     "Every flight that left New York in 2013, with weather, plane and airport. Two questions, "
@@ -134,7 +127,7 @@ def _predict_delay(console: "Console", months: Months, out: Path) -> list[Sectio
     print_results(console, results, title=_DECEMBER, unit="min")
     model.save(out / "arrival_delay")
     times = test["scheduled_departure"].to_numpy()
-    intervals = {share: model.predict_interval(test, share) for share in _COVERAGES}
+    intervals = {share: model.predict_interval(test, share) for share in COVERAGES}
     return [
         metrics_section(
             "Flights: arrival delay", results, text=[_INTRODUCTION, _BASELINES], unit="min"

@@ -15,15 +15,11 @@ from numpy.typing import NDArray
 from tabtext import datasets
 from tabtext.demo.common import measure, print_results, step
 from tabtext.estimators.text import TextClassifier
-from tabtext.report import Section
-from tabtext.report_sections import (
-    Result,
-    classification_section,
-    data_section,
-    metrics_section,
-    training_section,
-)
-from tabtext.report_text import errors_section, most_confident_errors
+from tabtext.reports import Section
+from tabtext.reports.classification_sections import classification_section
+from tabtext.reports.comparison import Result, metrics_section
+from tabtext.reports.model_sections import data_section, training_section
+from tabtext.reports.text_sections import errors_section, most_confident_errors
 
 if TYPE_CHECKING:
     import pandas as pd

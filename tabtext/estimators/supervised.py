@@ -75,6 +75,9 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         The columns of ``X`` at the fit.
     n_features_in_ : int
         How many those are.
+    validation_rows_ : ndarray of int or None
+        Which rows of those that ``fit`` was given were set aside at random to choose the best epoch
+        by; None where ``validation`` was given, or none were set aside. Not saved.
     """
 
     missing_target: Literal["drop", "error"] = "drop"
@@ -262,6 +265,9 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
             missing_target=self.missing_target,
             seed=self.random_state,
         )
+        self.validation_rows_: NDArray[np.intp] | None = None
+        if validation is None and valid_sample is not None:
+            self.validation_rows_ = valid_sample.numbers
         train_sample, self.pruning_ = self._prune(rows)
         self.target_: Target = self._fit_target(sample, train_sample)
         train = self._encode(train_sample, self._learn_features(train_sample))
@@ -354,6 +360,23 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         return measure(self.target_.task, truth, outputs, weight)
 
     # -- shared by what uses a fitted model --------------------------------------------------
+
+    def labelled_rows(self, X: Any, y: Any = None) -> Sample:  # noqa: N803 - scikit-learn's name
+        """Return the rows that have a target, under the names of the fit.
+
+        Parameters
+        ----------
+        X : table of any kind, or path
+            The features; with the target columns when ``y`` is None.
+        y : array, Series or DataFrame, optional
+            Targets.
+
+        Raises
+        ------
+        DataError
+            If there are no rows, or none with a target.
+        """
+        return self._labelled(X, y, None)
 
     def _labelled(self, data: Any, y: Any, sample_weight: Any) -> Sample:
         """Rows to be judged on, under the names of the fit."""

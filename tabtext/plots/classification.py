@@ -19,13 +19,7 @@ from tabtext.plots.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = [
-    "plot_accuracy_by",
-    "plot_calibration",
-    "plot_confusion",
-    "plot_precision_recall",
-    "plot_roc",
-]
+__all__ = ["plot_calibration", "plot_confusion", "plot_precision_recall", "plot_roc"]
 
 
 def plot_roc(
@@ -211,65 +205,6 @@ def plot_confusion(
     ax.set_xticks(range(len(names)), names, rotation=90 if crowded else 0)
     ax.set_yticks(range(len(names)), names)
     ax.set(xlabel="predicted", ylabel="true")
-    return ax
-
-
-def plot_accuracy_by(
-    quantity: NDArray[Any],
-    is_right: NDArray[np.bool_],
-    *,
-    label: str,
-    n_groups: int = 8,
-    ax: "Axes | None" = None,
-) -> "Axes":
-    """Draw the share of right predictions against a quantity, such as the length of a text.
-
-    Parameters
-    ----------
-    quantity : ndarray of shape (rows,)
-        What the rows are ordered by.
-    is_right : ndarray of bool, shape (rows,)
-        Whether each prediction was right.
-    label : str
-        Name of the quantity, with its unit.
-    n_groups : int
-        Rows are put into at most so many groups of about equal size; rows of equal quantity stay
-        together. A dot is a group, its line two standard errors to each side.
-    ax : Axes, optional
-        Where to draw; default: a figure of its own.
-
-    Returns
-    -------
-    Axes
-
-    Raises
-    ------
-    DataError
-        If the lengths differ or there are no rows.
-
-    Examples
-    --------
-    >>> lengths, is_right = np.array([3, 4, 50, 60]), np.array([True, False, True, True])
-    >>> picture = plot_accuracy_by(lengths, is_right, label="tokens", n_groups=2)
-    >>> picture.lines[1].get_ydata().tolist()
-    [0.5, 1.0]
-    """
-    require_same_length(quantity, is_right)
-    edges = np.unique(np.quantile(quantity, np.linspace(0, 1, n_groups + 1)[1:-1]))
-    groups = np.searchsorted(edges, quantity, side="left")
-    members = [groups == group for group in np.unique(groups)]
-    middles = [float(np.median(quantity[rows])) for rows in members]
-    shares = np.array([float(np.mean(is_right[rows])) for rows in members])
-    errors = np.sqrt(shares * (1 - shares) / [int(rows.sum()) for rows in members])
-    ax = styled_axes(ax, height=3.8)
-    overall = float(np.mean(is_right))
-    ax.axhline(overall, color=GREY, linewidth=1, linestyle="--", label=f"all rows {overall:.3f}")
-    # Symmetric lines may leave the range of a share; what is beyond it is not drawn.
-    low, high = np.clip(shares - 2 * errors, 0, 1), np.clip(shares + 2 * errors, 0, 1)
-    ax.plot(middles, shares, "o-", color=BLUE, markersize=5, label="groups of rows")
-    ax.vlines(middles, low, high, color=BLUE, linewidth=1)
-    ax.set(xlabel=label, ylabel="share of right predictions")
-    ax.legend(frameon=False, loc="best")
     return ax
 
 

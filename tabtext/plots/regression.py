@@ -10,6 +10,7 @@ from tabtext.plots.style import (
     GREY,
     INK,
     ORANGE,
+    date_axis,
     figure_of,
     require_same_length,
     styled_axes,
@@ -23,6 +24,7 @@ __all__ = ["plot_predicted", "plot_residuals", "plot_residuals_over_time"]
 
 # Beyond these quantiles lie single rows, which would squeeze all others into a corner.
 _SHOWN = (0.005, 0.995)
+_MOST_SPANS = 100
 
 
 def plot_predicted(
@@ -132,12 +134,14 @@ def plot_residuals_over_time(
     unit: str = "",
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draw the mean error of each day: a drift or a bad week shows.
+    """Draw the mean error of each day, week or month: a drift or a bad week shows.
+
+    Rows of up to 100 days are drawn by day, of up to 100 weeks by week, and else by month.
 
     Parameters
     ----------
     times : ndarray of datetime64, shape (rows,)
-        When each row happened.
+        When each row happened; rows without a time are left out.
     truth, predicted : ndarray of shape (rows,)
         Quantities.
     unit : str
@@ -161,23 +165,41 @@ def plot_residuals_over_time(
     >>> [float(bar.get_height()) for bar in picture.patches]
     [2.0, -5.0]
     """
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
     require_same_length(truth, predicted)
     require_same_length(truth, times)
-    days, inverse = np.unique(times.astype("datetime64[D]"), return_inverse=True)
-    means = np.bincount(inverse, predicted - truth) / np.bincount(inverse)
+    known = ~np.isnat(times)
+    require_same_length(times[known], truth[known])
+    span, begins, widths = _spans(times[known])
+    errors = (predicted - truth)[known]
+    spans, inverse = np.unique(begins, return_inverse=True)
+    _, first = np.unique(inverse, return_index=True)
+    means = np.bincount(inverse, errors) / np.bincount(inverse)
     ax = styled_axes(ax)
-    ax.bar(days, means, color=np.where(means > 0, ORANGE, BLUE), width=0.8)
+    bars = widths[first]
+    colors = [ORANGE if mean > 0 else BLUE for mean in means]
+    ax.bar(spans, means, color=colors, width=0.8 * bars, align="edge")
     ax.axhline(0, color=GREY, linewidth=0.8)
-    ax.set(ylabel=with_unit("mean of predicted minus true", unit), xlabel="day")
-    half = np.timedelta64(12, "h")
-    ax.set_xlim(days[0] - half, days[-1] + half)
-    locator = AutoDateLocator(maxticks=7)  # type: ignore[no-untyped-call]  # dates are untyped
-    ax.xaxis.set_major_locator(locator)
-    formatter = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]  # so is this
-    ax.xaxis.set_major_formatter(formatter)
+    ax.set(ylabel=with_unit("mean of predicted minus true", unit), xlabel=span)
+    ax.set_xlim(spans[0] - bars[0] * 0.2, spans[-1] + bars[-1])
+    date_axis(ax)
     return ax
+
+
+def _spans(
+    times: NDArray[np.datetime64],
+) -> tuple[str, NDArray[np.datetime64], NDArray[np.timedelta64]]:
+    """The name of a span that gives up to some 100, where each row's begins, and how long it is."""
+    days = times.astype("datetime64[D]")
+    n_days = int((days.max() - days.min()).astype(int)) + 1
+    hours = "timedelta64[h]"
+    if n_days <= _MOST_SPANS:
+        return "day", days, np.full(len(days), np.timedelta64(24, "h"))
+    if n_days <= 7 * _MOST_SPANS:
+        monday = days - ((days.astype(int) + 3) % 7).astype("timedelta64[D]")  # day 0: a Thursday
+        return "week", monday, np.full(len(days), np.timedelta64(7 * 24, "h"))
+    months = days.astype("datetime64[M]")
+    begins = months.astype("datetime64[D]")
+    return "month", begins, ((months + 1).astype("datetime64[D]") - begins).astype(hours)
 
 
 def _range(values: NDArray[Any]) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """The one style of all pictures: colours, axes, and texts that come from data."""
 
+from itertools import product
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -16,10 +17,12 @@ __all__ = [
     "GREY",
     "INK",
     "ORANGE",
+    "date_axis",
     "figure_of",
     "require_both_classes",
     "require_same_length",
     "shortened",
+    "strokes",
     "styled_axes",
     "with_unit",
 ]
@@ -72,19 +75,35 @@ def figure_of(ax: "Axes") -> "Figure":
     return cast("Figure", ax.get_figure(root=True))
 
 
+def date_axis(ax: "Axes") -> None:
+    """Write few short dates on the horizontal axis."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(maxticks=7)  # type: ignore[no-untyped-call]  # dates are untyped
+    ax.xaxis.set_major_locator(locator)
+    formatter = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]  # so is this
+    ax.xaxis.set_major_formatter(formatter)
+
+
 def with_unit(label: str, unit: str) -> str:
     """Return ``label (unit)``, or the label alone without a unit."""
     return f"{label} ({unit})" if unit else label
 
 
+def strokes() -> list[tuple[str, str]]:
+    """Return dashes and colours of lines that are told apart in print, too, the plainest first."""
+    return list(product(("-", "--", ":"), (BLUE, ORANGE, INK)))
+
+
 def shortened(text: str, length: int) -> str:
-    r"""Return a text from the data, at most so long, with nothing in it that starts a formula.
+    r"""Return a text from the data on one line, at most so long, that holds no formula.
 
     Examples
     --------
-    >>> shortened("a long name", 6), shortened("$", 6)
-    ('a lon…', '\\$')
+    >>> shortened("a long name", 6), shortened("$", 6), shortened("two\nlines", 9)
+    ('a lon…', '\\$', 'two lines')
     """
+    text = " ".join(text.split()) or "(empty)"
     text = text if len(text) <= length else text[: length - 1] + "…"
     return text.replace("$", r"\$")
 

@@ -1,14 +1,14 @@
 """Pictures of a training run."""
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle, product
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tabtext.errors import DataError
-from tabtext.plots.style import BLUE, GREY, INK, ORANGE, shortened, styled_axes
+from tabtext.plots.style import BLUE, GREY, INK, ORANGE, shortened, strokes, styled_axes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
     from tabtext.training.schedules import Schedule
 
-__all__ = ["plot_history", "plot_learning_rate", "plot_learning_rate_curve", "plot_schedule"]
+__all__ = [
+    "plot_history",
+    "plot_learning_rate",
+    "plot_learning_rate_curve",
+    "plot_metric",
+    "plot_schedule",
+    "plot_step_losses",
+]
 
 
 def plot_history(
@@ -57,6 +64,104 @@ def plot_history(
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="epoch", ylabel="loss")
     ax.legend(frameon=False)
+    return ax
+
+
+def plot_metric(
+    values: Sequence[float], *, label: str, best_epoch: int | None = None, ax: "Axes | None" = None
+) -> "Axes":
+    """Draw a metric on the validation rows over epochs.
+
+    Parameters
+    ----------
+    values : sequence of float
+        The metric after each epoch, a column of ``History.to_frame()``.
+    label : str
+        Its name.
+    best_epoch : int, optional
+        The epoch to mark, counted from 0; the axis counts from 1.
+    ax : Axes, optional
+        Where to draw; default: a figure of its own.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    DataError
+        If no value is finite.
+
+    Examples
+    --------
+    >>> picture = plot_metric([0.7, 0.8], label="accuracy", best_epoch=1)
+    >>> [text.get_text() for text in picture.get_legend().get_texts()]
+    ['kept: 0.8']
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    measured = np.asarray(values, np.float64)
+    if not np.isfinite(measured).any():
+        raise DataError(f"no epoch has a finite {label} to draw")
+    ax = styled_axes(ax)
+    ax.plot(np.arange(1, len(measured) + 1), measured, "o-", color=BLUE, markersize=4)
+    if best_epoch is not None:
+        best = measured[best_epoch]
+        kept = f"kept: {best:.4g}"
+        ax.plot(best_epoch + 1, best, "o", color=ORANGE, markersize=9, label=kept)
+        ax.legend(frameon=False)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set(xlabel="epoch", ylabel=label)
+    return ax
+
+
+def plot_step_losses(
+    losses: Sequence[float], *, steps_per_point: int = 1, ax: "Axes | None" = None
+) -> "Axes":
+    """Draw the training loss of every step, and its running mean.
+
+    Parameters
+    ----------
+    losses : sequence of float
+        ``History.step_losses``.
+    steps_per_point : int
+        How many steps each of them stands for, ``History.steps_per_point``.
+    ax : Axes, optional
+        Where to draw; default: a figure of its own. Single steps above the 99.5 % quantile leave
+        the picture: they would flatten the rest.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    DataError
+        If no loss is finite.
+
+    Examples
+    --------
+    >>> plot_step_losses([0.9, 0.5, 0.6]).get_xlabel()
+    'step'
+    """
+    y = np.array([np.nan if loss is None else loss for loss in losses], np.float64)
+    is_finite = np.isfinite(y)
+    if not is_finite.any():
+        raise DataError("no step has a finite loss to draw")
+    steps, y = (np.arange(1, len(y) + 1) * steps_per_point)[is_finite], y[is_finite]
+    window = max(len(y) // 40, 1)
+    sums = np.cumsum(np.insert(y, 0, 0.0))
+    starts = np.maximum(np.arange(1, len(y) + 1) - window, 0)
+    ends = np.arange(1, len(y) + 1)
+    ax = styled_axes(ax)
+    ax.plot(steps, y, color=GREY, linewidth=0.6, alpha=0.6, label="step")
+    means = (sums[ends] - sums[starts]) / (ends - starts)
+    ax.plot(steps, means, color=BLUE, linewidth=1.8, label=f"mean of {window * steps_per_point:,}")
+    low, high = float(y.min()), float(np.quantile(y, 0.995))
+    margin = 0.05 * (high - low) or 0.5
+    ax.set_ylim(low - margin, high + margin)
+    ax.set(xlabel="step", ylabel="training loss")
+    ax.legend(frameon=False, loc="upper right")
     return ax
 
 
@@ -124,8 +229,7 @@ def plot_schedule(
         raise DataError("no schedules to draw")
     progress = np.linspace(0.0, 1.0, n_points)
     ax = styled_axes(ax, height=2.8 + 0.2 * ((len(schedules) + 1) // 2))  # the legend's rows
-    strokes = cycle(product(("-", "--", ":"), (BLUE, ORANGE, INK)))
-    for (name, schedule), (dashes, color) in zip(schedules.items(), strokes, strict=False):
+    for (name, schedule), (dashes, color) in zip(schedules.items(), cycle(strokes()), strict=False):
         factors = [schedule(float(share)) for share in progress]
         ax.plot(progress, factors, dashes, color=color, label=shortened(name, 24))
     ax.set(xlabel="share of the training", ylabel="share of the peak rate")

@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from tabtext.estimators.explanation import Explanation
-from tabtext.report_text import errors_section, most_confident_errors
+from tabtext.reports.text_sections import errors_section, most_confident_errors
 from tabtext.text.restoration import restore
 
 

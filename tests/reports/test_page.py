@@ -14,7 +14,7 @@ import pytest
 
 from tabtext import plots
 from tabtext.errors import ParameterError, SaveError
-from tabtext.report import Excerpt, Picture, Section, Table, write_report
+from tabtext.reports import Excerpt, Picture, Section, Table, write_page
 
 EVIL = "<script>alert('x')</script>"
 VOID = {"meta", "img", "link", "br", "hr", "input"}
@@ -56,14 +56,14 @@ def report_file(folder: Path) -> Path:
         Section(EVIL, [EVIL, "long" * 200], [wide], [picture], excerpts=[Excerpt(EVIL, coloured)]),
         Section("Empty"),
     ]
-    write_report(folder / "report.html", EVIL, sections)
+    write_page(folder / "report.html", EVIL, sections)
     return folder / "report.html"
 
 
 def page(sections: list[Section]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.html"
-        write_report(path, "A report", sections)
+        write_page(path, "A report", sections)
         return path.read_text(encoding="utf-8")
 
 
@@ -110,7 +110,7 @@ def test_a_failed_write_leaves_the_older_report(
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(SaveError, match="No space left"):
-        write_report(path, "new", [])
+        write_page(path, "new", [])
 
     assert path.read_text() == "older"
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
@@ -165,7 +165,7 @@ def test_a_row_of_another_width_is_refused() -> None:
 
 
 def test_a_name_that_no_encoding_can_write_does_not_break_the_report(tmp_path: Path) -> None:
-    write_report(tmp_path / "report.html", "broken \udc80 name", [])
+    write_page(tmp_path / "report.html", "broken \udc80 name", [])
 
     assert "broken &#56448; name" in (tmp_path / "report.html").read_text(encoding="utf-8")
 

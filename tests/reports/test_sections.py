@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from tabtext.report_sections import classification_section, metric_label, regression_section
+from tabtext.reports.classification_sections import classification_section
+from tabtext.reports.comparison import metric_label
+from tabtext.reports.regression_sections import regression_section
 from tabtext.training.calibration import expected_calibration_error, with_temperature
 
 GENERATOR = np.random.default_rng(0)
