@@ -1,4 +1,4 @@
-"""What a preprocessor tells of a table: gaps that training had not, infinite values, roles, texts."""
+"""What a preprocessor tells of a table: roles, texts, infinite values, gaps new since training."""
 
 import logging
 import warnings
