@@ -23,6 +23,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "LanguageModel",
+    "TabTextClassifier",
+    "TabTextRegressor",
     "TabularClassifier",
     "TabularPreprocessor",
     "TabularRegressor",
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from tabtext import datasets
     from tabtext.estimators import (
         LanguageModel,
+        TabTextClassifier,
+        TabTextRegressor,
         TabularClassifier,
         TabularRegressor,
         TextClassifier,
@@ -54,6 +58,8 @@ logging.getLogger("tabtext").addHandler(logging.NullHandler())
 
 _HOMES = {
     "LanguageModel": "tabtext.estimators",
+    "TabTextClassifier": "tabtext.estimators",
+    "TabTextRegressor": "tabtext.estimators",
     "TabularClassifier": "tabtext.estimators",
     "TabularPreprocessor": "tabtext.tabular",
     "TabularRegressor": "tabtext.estimators",

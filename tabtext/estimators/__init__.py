@@ -9,11 +9,14 @@ from tabtext.estimators.tabular import TabularClassifier, TabularRegressor
 
 if TYPE_CHECKING:
     from tabtext.estimators.language_model import LanguageModel
+    from tabtext.estimators.mixed import TabTextClassifier, TabTextRegressor
     from tabtext.estimators.text import TextClassifier, TextRegressor
 
 __all__ = [
     "Augmentation",
     "LanguageModel",
+    "TabTextClassifier",
+    "TabTextRegressor",
     "TabularClassifier",
     "TabularRegressor",
     "TextClassifier",
@@ -23,13 +26,15 @@ __all__ = [
 
 _HOMES = {
     "LanguageModel": "tabtext.estimators.language_model",
+    "TabTextClassifier": "tabtext.estimators.mixed",
+    "TabTextRegressor": "tabtext.estimators.mixed",
     "TextClassifier": "tabtext.estimators.text",
     "TextRegressor": "tabtext.estimators.text",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import the estimators of text on their first use: tables need nothing of theirs."""
+    """Import the estimators that read texts on their first use: tables need nothing of theirs."""
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

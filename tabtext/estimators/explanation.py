@@ -15,7 +15,7 @@ from tabtext.text.documents import Documents
 from tabtext.text.explanation import ContributionMethod, require_method, token_contributions
 from tabtext.training.targets import ClassificationTarget, Target
 
-__all__ = ["Explanation", "contributions_to", "output_number"]
+__all__ = ["Explanation", "contributions_to", "output_number", "output_weights"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +73,7 @@ def contributions_to(
     method : {"gradient", "occlusion"}
         How the network is explained; see ``tabtext.text.explanation.token_contributions``.
     """
-    weights = np.zeros(target.n_outputs, np.float32)
-    weights[output] = 1.0
-    if isinstance(target, ClassificationTarget):
-        weights[np.arange(target.n_outputs) != output] = -1.0 / (target.n_outputs - 1)
+    weights = output_weights(output, target)
     require_method(method)  # of networks, which may have no vote
     total = np.zeros(document.n_tokens, np.float32)
     for name, vote in voters.heard.items():
@@ -86,6 +83,21 @@ def contributions_to(
             found = _of_networks(voters.networks, document, weights, method)
         total += np.float32(vote) * found
     return total
+
+
+def output_weights(output: int, target: Target) -> NDArray[np.float32]:
+    """Return how much each raw output counts in what is explained; see ``contributions_to``.
+
+    Examples
+    --------
+    >>> output_weights(0, ClassificationTarget("kind", ("a", "b", "c")))
+    array([ 1. , -0.5, -0.5], dtype=float32)
+    """
+    weights = np.zeros(target.n_outputs, np.float32)
+    weights[output] = 1.0
+    if isinstance(target, ClassificationTarget):
+        weights[np.arange(target.n_outputs) != output] = -1.0 / (target.n_outputs - 1)
+    return weights
 
 
 def _of_networks(

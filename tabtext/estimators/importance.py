@@ -4,25 +4,27 @@ Breiman, L. (2001), "Random Forests", Machine Learning 45. The shuffling happens
 arrays, so a column is encoded once, whatever the number of repeats.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tabtext.estimators.samples import Features
 from tabtext.progress import track
 from tabtext.tabular.encoding import Encoded
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["permutation_importance"]
+__all__ = ["permutation_importance", "shuffle_table"]
 
 
 def permutation_importance(
-    loss: Callable[[Encoded], float],
-    encoded: Encoded,
-    groups: Mapping[str, tuple[Sequence[int], Sequence[int]]],
+    loss: Callable[[Features], float],
+    encoded: Features,
+    names: Sequence[str],
+    shuffle: Callable[[Features, str, NDArray[np.intp]], Features],
     *,
     n_repeats: int,
     random_state: int,
@@ -33,12 +35,14 @@ def permutation_importance(
     ----------
     loss : callable
         Loss of the fitted model on encoded rows; lower is better.
-    encoded : Encoded
+    encoded : Encoded or another kind of rows
         The rows to judge on, not the training rows.
-    groups : mapping
-        Input column -> (positions in ``encoded.categorical``, positions in
-        ``encoded.continuous``). A date and its parts, or a number and its missing indicator, are
-        shuffled with the same permutation, since they are one piece of information.
+    names : sequence of str
+        Input columns.
+    shuffle : callable
+        Rows, the name of a column and an order of rows -> rows with all that stems from the column
+        in that order: a date and its parts, or a number and its missing indicator, are one piece of
+        information.
     n_repeats : int
         Shuffles per column.
     random_state : int
@@ -54,26 +58,32 @@ def permutation_importance(
 
     generator = np.random.default_rng(random_state)
     baseline = loss(encoded)
-    rises = np.empty((len(groups), n_repeats))
-    columns = track(list(groups.values()), "measuring permutation importance")
-    for row, (categorical, continuous) in enumerate(columns):
+    rises = np.empty((len(names), n_repeats))
+    for row, name in enumerate(track(names, "measuring permutation importance")):
         for repeat in range(n_repeats):
             order = generator.permutation(len(encoded))
-            shuffled = Encoded(
-                _shuffle(encoded.categorical, categorical, order),
-                _shuffle(encoded.continuous, continuous, order),
-            )
-            rises[row, repeat] = loss(shuffled) - baseline
+            rises[row, repeat] = loss(shuffle(encoded, name, order)) - baseline
     frame = pd.DataFrame(
         {"importance": rises.mean(axis=1), "standard_deviation": rises.std(axis=1)},
-        index=pd.Index(list(groups), name="feature"),
+        index=pd.Index(list(names), name="feature"),
     )
     return frame.sort_values("importance", ascending=False)
 
 
-def _shuffle(
-    matrix: NDArray[Any], columns: Sequence[int], order: NDArray[np.int64]
-) -> NDArray[Any]:
+def shuffle_table(
+    encoded: Encoded,
+    categorical: Sequence[int],
+    continuous: Sequence[int],
+    order: NDArray[np.intp],
+) -> Encoded:
+    """Return rows with some columns of both matrices in another order."""
+    return Encoded(
+        _shuffle(encoded.categorical, categorical, order),
+        _shuffle(encoded.continuous, continuous, order),
+    )
+
+
+def _shuffle(matrix: NDArray[Any], columns: Sequence[int], order: NDArray[np.intp]) -> NDArray[Any]:
     """Return the matrix with these columns in another row order; itself when there are none."""
     if not columns:
         return matrix

@@ -185,7 +185,7 @@ class LanguageModel(LanguageModelUse, LanguageModelSteps):
         self.check_parameters()
         place, go_on = resolve_checkpoints(checkpoints, resume)
         self._forget_fit()
-        preprocessor = self.new_preprocessor()
+        preprocessor = self.new_text_preprocessor()
         with showing(self.verbose):
             return self._learn(X, validation, preprocessor, None, callbacks, place, go_on)
 

@@ -15,7 +15,6 @@ from tabtext.tabular.activations import ActivationName
 from tabtext.tabular.bin_choice import chosen_bin_edges
 from tabtext.tabular.bins import quantile_bin_edges, tree_bin_edges
 from tabtext.tabular.encoding import Encoded
-from tabtext.tabular.ensembles import NetworkEnsemble
 from tabtext.tabular.members import Combine, TabM
 from tabtext.tabular.models import EntityEmbeddingMLP, NumericEmbedding, TabularEncoder
 from tabtext.tabular.parametrizations import Parametrization
@@ -42,6 +41,7 @@ __all__ = [
     "build_model",
     "combination_for",
     "embedding_vectors",
+    "encoder_arguments",
     "input_tensors",
     "new_trainer",
     "raw_outputs",
@@ -82,6 +82,16 @@ class NetworkOptions:
     parametrization: Parametrization = "standard"
     spectral_norm: bool = False
 
+    def of_trunk(self) -> dict[str, Any]:
+        """The shape of what follows the columns' vectors, but for the number of members."""
+        return {
+            "hidden": tuple(self.hidden),
+            "dropout": self.dropout,
+            "activation": self.activation,
+            "parametrization": self.parametrization,
+            "spectral_norm": self.spectral_norm,
+        }
+
     def in_use(self) -> dict[str, Any]:
         """The options that shape this network, by name."""
         settings = asdict(self)
@@ -110,14 +120,8 @@ def build_model(
     ParameterError
         If a width is given for a column that has no embedding, or an option is out of range.
     """
-    columns = _columns(options, preprocessor, sample, seed)
-    shape: dict[str, Any] = {
-        "hidden": tuple(options.hidden),
-        "dropout": options.dropout,
-        "activation": options.activation,
-        "parametrization": options.parametrization,
-        "spectral_norm": options.spectral_norm,
-    }
+    columns = encoder_arguments(options, preprocessor, sample, seed=seed)
+    shape = options.of_trunk()
     if options.network == "mlp":
         return EntityEmbeddingMLP(**columns, **shape, n_outputs=target.n_outputs)
     return TabM(
@@ -130,10 +134,10 @@ def build_model(
 
 
 def new_trainer(
-    model: TabularNetwork,
+    model: nn.Module,
     target: Target,
     row_loss: Loss,
-    valid: EncodedSample[Encoded] | None,
+    valid: EncodedSample[Any] | None,
     *,
     options: TrainingOptions,
     callbacks: Sequence[Callback] = (),
@@ -159,12 +163,16 @@ def new_trainer(
 
 
 def batches_of(
-    sample: EncodedSample[Encoded], model: nn.Module, batch_size: int, *, shuffle: bool = False
+    sample: EncodedSample[Any],
+    inputs: tuple[Tensor, ...],
+    model: nn.Module,
+    batch_size: int,
+    *,
+    shuffle: bool = False,
 ) -> Batches:
     """Rows as batches on the model's device; streamed there if its memory does not hold them."""
     device = next(model.parameters()).device
     weight = None if sample.weight is None else torch.from_numpy(sample.weight)
-    inputs = input_tensors(sample.encoded)
     target = torch.from_numpy(sample.codes)
     given = [*inputs, target] if weight is None else [*inputs, target, weight]
     stays = fits_on(device, *given)
@@ -185,14 +193,14 @@ def input_tensors(encoded: Encoded) -> tuple[Tensor, Tensor]:
 
 
 def raw_outputs(
-    model: nn.Module, encoded: Encoded, weights: Mapping[str, Tensor] | None = None
+    model: nn.Module, inputs: Sequence[Tensor], weights: Mapping[str, Tensor] | None = None
 ) -> Tensor:
     """Raw outputs ``(rows, outputs)`` on the CPU; with other weights than the model's if given."""
-    return predict(model, input_tensors(encoded), batch_size=ROWS_PER_PREDICTION, weights=weights)
+    return predict(model, inputs, batch_size=ROWS_PER_PREDICTION, weights=weights)
 
 
 def embedding_vectors(
-    model: TabularNetwork | NetworkEnsemble, preprocessor: TabularPreprocessor, column: str
+    encoder: TabularEncoder, preprocessor: TabularPreprocessor, column: str
 ) -> "pd.DataFrame":
     """Vectors of a categorical column, a row per category: learned ones, or indicators.
 
@@ -204,7 +212,7 @@ def embedding_vectors(
     import pandas as pd
 
     labels = ["(missing)", "(unseen)", *preprocessor.categories(column)]
-    tables = model.encoder.categorical
+    tables = encoder.categorical
     if tables is None:  # not reachable: a categorical column was found above
         raise ParameterError(f"the model has no embeddings, so none for {column!r}")
     position = preprocessor.categorical_names_.index(column)
@@ -219,13 +227,14 @@ def combination_for(target: Target) -> Combine:
     return _COMBINE[target.task]
 
 
-def _columns(
+def encoder_arguments(
     options: NetworkOptions,
     preprocessor: TabularPreprocessor,
     sample: EncodedSample[Encoded],
+    *,
     seed: int,
 ) -> dict[str, Any]:
-    """The arguments of ``TabularEncoder``."""
+    """Return the arguments of ``TabularEncoder`` for the columns of a preprocessor."""
     edges = None
     if options.numeric_embedding == "piecewise_linear":
         edges = _bin_edges(options, sample, seed)

@@ -19,6 +19,8 @@ _log = logging.getLogger(__name__)
 _HOMES = {
     "TabularClassifier": ("tabtext.estimators.tabular", "tabtext.estimators.tabular_storage"),
     "TabularRegressor": ("tabtext.estimators.tabular", "tabtext.estimators.tabular_storage"),
+    "TabTextClassifier": ("tabtext.estimators.mixed", "tabtext.estimators.mixed_storage"),
+    "TabTextRegressor": ("tabtext.estimators.mixed", "tabtext.estimators.mixed_storage"),
     "LanguageModel": ("tabtext.estimators.language_model", "tabtext.estimators.text_storage"),
     "TextClassifier": ("tabtext.estimators.text", "tabtext.estimators.text_storage"),
     "TextRegressor": ("tabtext.estimators.text", "tabtext.estimators.text_storage"),
@@ -42,7 +44,8 @@ def load(directory: str | Path) -> Any:
 
     Returns
     -------
-    TabularClassifier, TabularRegressor, TextClassifier, TextRegressor or LanguageModel
+    TabularClassifier, TabularRegressor, TabTextClassifier, TabTextRegressor, TextClassifier,
+    TextRegressor or LanguageModel
         The fitted estimator, on the CPU or on the GPU as its ``device`` says.
 
     Raises

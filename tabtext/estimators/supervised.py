@@ -156,6 +156,29 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         del sample
         return None
 
+    def _learn_from_validation(
+        self,
+        raw: Tensor,
+        valid: EncodedSample[Features],
+        *,
+        train_codes: NDArray[Any],
+        of_folds: bool,
+    ) -> None:
+        """Learn how far predictions can be trusted, and note it on the card; nothing by itself.
+
+        Parameters
+        ----------
+        raw : Tensor, shape (rows, outputs)
+            Raw outputs for rows that were not learned from.
+        valid : EncodedSample
+            What was true of these rows and how much each counts; features are not looked at.
+        train_codes : ndarray
+            Targets of the training rows.
+        of_folds : bool
+            Whether the raw outputs are those of single networks, and not of the final model.
+        """
+        del raw, valid, train_codes, of_folds
+
     # -- fit ---------------------------------------------------------------------------------
 
     def check_parameters(self) -> None:

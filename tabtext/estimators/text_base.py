@@ -1,15 +1,14 @@
 """What the text estimators share beyond the common road: tokens, encoders, unfreezing."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin, clone
+from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -21,17 +20,11 @@ from tabtext.estimators.classifier_training import (
 )
 from tabtext.estimators.defaults import choose_documents, choose_text_epochs
 from tabtext.estimators.explanation import Explanation, contributions_to, output_number
-from tabtext.estimators.fine_tuning import require_directions
 from tabtext.estimators.inputs import Sample, multiplied
 from tabtext.estimators.language_model import LanguageModel
+from tabtext.estimators.language_model_start import LanguageModelStart
 from tabtext.estimators.linear_members import LinearFitting
-from tabtext.estimators.origin import (
-    AUTO,
-    adapt_to,
-    require_no_contradiction,
-    starting_point,
-    warn_of_foreign_texts,
-)
+from tabtext.estimators.origin import adapt_to
 from tabtext.estimators.parameter_checks import (
     require_choice,
     require_share,
@@ -54,15 +47,12 @@ from tabtext.estimators.text_inputs import (
     single_row,
     tokens_of_row,
 )
-from tabtext.estimators.text_parameters import TextParameters
 from tabtext.estimators.unfreezing import require_single_rate, unfreezing_phases
 from tabtext.estimators.voting import Voters
 from tabtext.text.classifier import HeadNorm, TextClassifierNetwork
 from tabtext.text.documents import Documents
-from tabtext.text.encoder.awd_lstm import AWDLSTM
 from tabtext.text.explanation import ContributionMethod
 from tabtext.text.pooling import GRADIENT_LENGTH
-from tabtext.text.preprocessing import TextPreprocessor
 from tabtext.training.callbacks import Callback
 from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.devices import choose_device
@@ -75,24 +65,11 @@ __all__ = ["TextEstimator"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TextEstimator(SupervisedEstimator[Documents], TextParameters):
+class TextEstimator(SupervisedEstimator[Documents], LanguageModelStart):
     """What both text estimators do; use ``TextClassifier`` or ``TextRegressor``.
 
     Parameters
     ----------
-    language_model : LanguageModel, name, path, "auto" or None
-        Fitted language model, one that ships with tabtext (``LanguageModel.from_pretrained``) or
-        the directory of one, whose tokenizer, vocabulary and encoder are taken over; of the
-        parameters of ``TextParameters`` only ``text_columns``, ``direction``, ``dropout_scale``
-        and, for words that it lacks, ``min_frequency`` count then; others must be the language
-        model's, or at their defaults. Its word vectors are turned to how the training texts use
-        the words, unless its ``initial_vectors`` is ``"random"``. With None the encoder starts from
-        random weights.
-        ``"auto"`` is ``"english-small"``, or None if a parameter asks for another language,
-        tokenizer, vocabulary, encoder or direction than it has. A saved classifier keeps the name
-        or path that was given, and of a model in memory nothing: once loaded it has None here, so
-        that fitting it, or a clone of it, starts from random weights unless
-        ``set_params(language_model=...)`` says otherwise.
     unfreezing : {"joint", "gradual"}
         Train everything from the start, or the head first and one layer group more in every phase,
         earlier groups at smaller rates. With the small encoders of this library gradual unfreezing
@@ -107,7 +84,8 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
     gradient_length : int
         Tokens at the end of a text through which gradients flow; earlier ones are read without.
     **parameters
-        Those of ``text_parameters.TextParameters`` and ``training_parameters.TrainingParameters``.
+        Those of ``language_model_start.LanguageModelStart``, ``text_parameters.TextParameters``
+        and ``training_parameters.TrainingParameters``.
 
     Attributes
     ----------
@@ -123,7 +101,6 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         How much the raw outputs of the network and of each linear model count in their sum.
     """
 
-    language_model: LanguageModel | str | Path | None = AUTO
     unfreezing: Literal["joint", "gradual"] = "joint"
     head_widths: Sequence[int] = (50,)
     head_dropout: float = 0.1
@@ -137,14 +114,6 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         tags.input_tags.string = True
         return tags
 
-    def __sklearn_clone__(self) -> Self:
-        """A clone keeps the fitted language model, which is data and no part of this fit."""
-        parameters = {
-            name: value if name == "language_model" else clone(value, safe=False)
-            for name, value in self.get_params(deep=False).items()
-        }
-        return type(self)(**parameters)
-
     # -- rows --------------------------------------------------------------------------------
 
     def check_parameters(self) -> None:
@@ -156,10 +125,6 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         require_widths("head_widths", self.head_widths)
         require_share("head_dropout", self.head_dropout)
         require_whole("gradient_length", self.gradient_length, smallest=1)
-        origin = self._language_model()
-        if origin is not None:
-            require_directions(self.directions(), origin.networks_)
-            require_no_contradiction(self, origin)
         if self.unfreezing == "gradual":
             require_single_rate(self.learning_rate)
 
@@ -173,7 +138,6 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         return table if is_table(data) else under_the_asked_name(table, self.text_columns)
 
     def _learn_features(self, sample: Sample) -> Documents:
-        origin = self._language_model()
         columns = chosen_columns(
             sample.table,
             self.text_columns,
@@ -182,19 +146,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         )
         self.feature_names_in_ = np.asarray(columns, dtype=object)
         table = sample.table.select(columns)
-        if origin is None:
-            self.preprocessor_ = self.new_preprocessor()
-        else:
-            self.preprocessor_ = TextPreprocessor(
-                tokenizer=origin.preprocessor_.tokenizer_,
-                vocabulary=origin.preprocessor_.vocabulary_,
-                extend=True,
-                min_freq=self.min_frequency,
-                columns=columns,
-            )
-        documents = self.preprocessor_.fit_transform(table)
-        if origin is not None and self.language_model == AUTO:  # which nobody chose
-            warn_of_foreign_texts(documents, len(origin.preprocessor_.vocabulary_))
+        self.preprocessor_, documents = self._learn_texts(table, columns)
         return documents
 
     def _features(self, data: Any) -> Documents:
@@ -204,20 +156,8 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         """The columns of the fit, in their order."""
         return columns_of_fit(data, self.feature_names_in_.tolist())
 
-    @contextmanager
-    def _while_fitting(self) -> Iterator[None]:
-        """Load the language model once for all steps, and let go of it."""
-        self._origin = self._language_model()
-        try:
-            yield
-        finally:
-            del self._origin
-
-    def _language_model(self) -> LanguageModel | None:
-        """The fitted language model to start from."""
-        if hasattr(self, "_origin"):  # in a fit
-            return self._origin
-        return starting_point(self.language_model, self)
+    def _while_fitting(self) -> AbstractContextManager[None]:
+        return self._holding_language_model()
 
     # -- network -----------------------------------------------------------------------------
 
@@ -232,7 +172,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         origin = self._language_model()
         directions = self.directions()
         options = self.training_options(
-            len(rows.train), METRICS[self.target_.task], phases=self._phases(rows, origin)
+            len(rows.train), METRICS[self.target_.task], phases=self._phases(rows)
         )
         run = ClassifierRun(
             options=options,
@@ -245,7 +185,7 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
             resume=resume,
         )
         places = checkpoints_by_part(checkpoints, directions, resume=resume)
-        networks = {direction: self._new_network(origin, direction) for direction in directions}
+        networks = {direction: self._new_network(direction) for direction in directions}
         vectors: NDArray[np.float32] | None = None
         if origin is not None:
             encoders = [network.encoder for network in networks.values()]
@@ -320,17 +260,10 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
         del vectors
         return None
 
-    def _new_network(self, origin: LanguageModel | None, direction: str) -> TextClassifierNetwork:
+    def _new_network(self, direction: str) -> TextClassifierNetwork:
         """A network with a new head, on the language model's encoder or a fresh one."""
         with seeded(self.random_state):
-            if origin is None:
-                encoder = AWDLSTM(len(self.preprocessor_.vocabulary_), self.encoder_options())
-            else:
-                encoder = origin.encoder(
-                    direction,
-                    dropout_scale=self.dropout_scale,
-                    vocabulary=self.preprocessor_.vocabulary_,
-                )
+            encoder = self._new_encoder(self.preprocessor_.vocabulary_, direction)
             return TextClassifierNetwork(
                 encoder,
                 self.target_.n_outputs,
@@ -340,14 +273,12 @@ class TextEstimator(SupervisedEstimator[Documents], TextParameters):
                 gradient_length=self.gradient_length,
             )
 
-    def _phases(
-        self, rows: PreparedRows[Documents], origin: LanguageModel | None
-    ) -> tuple[Phase, ...]:
+    def _phases(self, rows: PreparedRows[Documents]) -> tuple[Phase, ...]:
         """The recipe: head first and then the rest, or everything from the start."""
         if self.unfreezing == "joint":
             return ()
         epochs = self._auto_epochs(len(rows.train)) if self.epochs == "auto" else int(self.epochs)
-        n_groups = len(self._new_network(origin, self.directions()[0]).layer_groups())
+        n_groups = len(self._new_network(self.directions()[0]).layer_groups())
         return unfreezing_phases(epochs, n_groups, self.learning_rate)
 
     def _auto_batch_size(self, n_rows: int) -> int:

@@ -108,7 +108,7 @@ class TextParameters(TrainingParameters):
         """The networks to train, by the direction in which they read."""
         return DIRECTIONS[self.direction]
 
-    def new_preprocessor(self) -> TextPreprocessor:
+    def new_text_preprocessor(self) -> TextPreprocessor:
         """An unfitted preprocessor."""
         tokenizer: Tokenizer
         if self.tokens == "words":

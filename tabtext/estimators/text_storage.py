@@ -31,9 +31,10 @@ from tabtext.training.targets import target_from_dict
 
 if TYPE_CHECKING:
     from tabtext.estimators.language_model import LanguageModel
+    from tabtext.estimators.mixed_base import TabTextEstimator
     from tabtext.estimators.text_base import TextEstimator
 
-__all__ = ["fill", "save"]
+__all__ = ["fill", "save", "saved_parameters"]
 
 _PREPROCESSOR = "preprocessor"
 _LINEAR = "linear"
@@ -49,7 +50,7 @@ def save(
     }
     config = {
         "estimator": type(estimator).__name__,
-        "parameters": _parameters(estimator),
+        "parameters": saved_parameters(estimator),
         "preprocessor": _fingerprint_of(estimator.preprocessor_),
         "networks": {name: network.config() for name, network in estimator.networks_.items()},
         "histories": {name: history.to_dict() for name, history in histories.items()},
@@ -142,7 +143,9 @@ def _require_votes(mixing: Mapping[str, Any], voters: Sequence[str]) -> None:
             )
 
 
-def _parameters(estimator: "LanguageModel | TextEstimator") -> dict[str, Any]:
+def saved_parameters(
+    estimator: "LanguageModel | TextEstimator | TabTextEstimator",
+) -> dict[str, Any]:
     """What was set; a language model's encoder is in the weights, its name or path stays."""
     parameters = dict(estimator.get_params(deep=False))
     origin = parameters.get("language_model")

@@ -24,7 +24,7 @@ from tabtext.tabular.parametrizations import (
     set_weight,
 )
 
-__all__ = ["Combine", "MemberLinear", "TabM", "combine_members"]
+__all__ = ["Combine", "MemberLinear", "MemberTrunk", "TabM", "combine_members"]
 
 Combine = Literal["classes", "labels", "values"]
 """How members' raw outputs become one: as logits of classes or of labels, or as values."""
@@ -143,13 +143,12 @@ class MemberLinear(nn.Module):
         return f"{n_members=}, {n_inputs=}, {n_units=}, shared_input={self.shared_input}"
 
 
-class TabM(nn.Module):
-    """Several multi-layer perceptrons in one, over shared embeddings: the network for tables.
+class MemberTrunk(nn.Module):
+    """Several multi-layer perceptrons in one: what follows whatever makes a row one vector.
 
     Every member is linear - activation - batch norm - dropout, once per hidden width, and a head.
-    Linear layers share their weight (see ``MemberLinear``); embeddings are shared whole; heads and
-    batch norms are each member's own. In training every member has a loss of its own; their mean
-    predicts.
+    Linear layers share their weight (see ``MemberLinear``); heads and batch norms are each member's
+    own. In training every member has a loss of its own; their mean predicts.
 
     The paper's network has no batch norm. With it, and members of 128 and 64 units, the area under
     the curve on adult's validation rows was 0.928 instead of 0.924 after the same epochs: members
@@ -157,14 +156,14 @@ class TabM(nn.Module):
 
     **Shape**
 
-    - Input: ``(rows, n_categorical)``, any integer dtype, and ``(rows, n_continuous)``, finite.
+    - Input: ``(rows, n_inputs)``.
     - Output: in training ``(rows, members, n_outputs)``; else ``(rows, n_outputs)``, logits or
       values.
 
     Parameters
     ----------
-    encoder
-        Turns columns into one vector per row.
+    n_inputs
+        Width of a row's vector.
     n_outputs
         Number of outputs.
     combine
@@ -183,6 +182,101 @@ class TabM(nn.Module):
     spectral_norm
         Whether to divide the weight that the members share, in each hidden layer, by its largest
         singular value.
+
+    References
+    ----------
+    Gorishniy, Kotelnikov and Babenko, "TabM: Advancing Tabular Deep Learning with
+    Parameter-Efficient Ensembling", 2025.
+
+    Examples
+    --------
+    >>> trunk = MemberTrunk(6, 1, combine="values", hidden=(32, 16), n_members=4)
+    >>> rows = torch.randn(2, 6)
+    >>> trunk(rows).shape, trunk.eval()(rows).shape
+    (torch.Size([2, 4, 1]), torch.Size([2, 1]))
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        n_outputs: int,
+        *,
+        combine: Combine,
+        hidden: Sequence[int] = (128, 64),
+        dropout: float = 0.1,
+        n_members: int = 8,
+        activation: ActivationName = "relu",
+        parametrization: Parametrization = "standard",
+        spectral_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        _check_sizes(n_outputs, hidden, n_members)
+        _check_choices(combine, dropout)
+        require_parametrization(parametrization)
+        practices: dict[str, Any] = {
+            "activation": activation,
+            "parametrization": parametrization,
+            "spectral_norm": bool(spectral_norm),
+        }
+        self.n_members, self.n_outputs, self.combine = int(n_members), int(n_outputs), combine
+        widths = [int(n_inputs), *map(int, hidden)]
+        self.blocks = nn.ModuleList(
+            _MemberBlock(n_members, *widths[i : i + 2], first=i == 0, dropout=dropout, **practices)
+            for i in range(len(hidden))
+        )
+        self.head = _Heads(n_members, widths[-1], n_outputs, shared_input=not hidden)
+        parametrize_weight(
+            self.head, widths[-1], parametrization=parametrization, spectral_norm=False
+        )
+        self._settings: dict[str, Any] = {
+            "n_outputs": self.n_outputs,
+            "combine": combine,
+            "hidden": widths[1:],
+            "dropout": float(dropout),
+            "n_members": self.n_members,
+            **practices,
+        }
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters anew."""
+        for part in (*self.blocks, self.head):
+            cast("_MemberBlock | _Heads", part).reset_parameters()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the raw outputs of a batch: every member's in training, else the ensemble's."""
+        for block in self.blocks:
+            features = block(features)
+        raw: Tensor = self.head(features)
+        return raw if self.training else combine_members(raw, self.combine)
+
+    def layer_groups(self) -> list[nn.Module]:
+        """Return the parts from the input side to the head: each block, heads."""
+        return [*self.blocks, self.head]
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments but for the number of inputs, ready for JSON."""
+        return dict(self._settings)
+
+
+class TabM(MemberTrunk):
+    """Several multi-layer perceptrons in one, over shared embeddings: the network for tables.
+
+    A ``MemberTrunk`` over a ``TabularEncoder``, whose embeddings all members share whole.
+
+    **Shape**
+
+    - Input: ``(rows, n_categorical)``, any integer dtype, and ``(rows, n_continuous)``, finite.
+    - Output: in training ``(rows, members, n_outputs)``; else ``(rows, n_outputs)``, logits or
+      values.
+
+    Parameters
+    ----------
+    encoder
+        Turns columns into one vector per row.
+    n_outputs
+        Number of outputs.
+    combine, hidden, dropout, n_members, activation, parametrization, spectral_norm
+        See ``MemberTrunk``.
 
     References
     ----------
@@ -211,52 +305,34 @@ class TabM(nn.Module):
         parametrization: Parametrization = "standard",
         spectral_norm: bool = False,
     ) -> None:
-        super().__init__()
-        _check_sizes(n_outputs, hidden, n_members)
-        _check_choices(combine, dropout)
-        require_parametrization(parametrization)
-        practices: dict[str, Any] = {
-            "activation": activation,
-            "parametrization": parametrization,
-            "spectral_norm": bool(spectral_norm),
-        }
-        self.n_members, self.n_outputs, self.combine = int(n_members), int(n_outputs), combine
-        self.encoder = encoder
-        widths = [encoder.width, *map(int, hidden)]
-        self.blocks = nn.ModuleList(
-            _MemberBlock(n_members, *widths[i : i + 2], first=i == 0, dropout=dropout, **practices)
-            for i in range(len(hidden))
+        super().__init__(
+            encoder.width,
+            n_outputs,
+            combine=combine,
+            hidden=hidden,
+            dropout=dropout,
+            n_members=n_members,
+            activation=activation,
+            parametrization=parametrization,
+            spectral_norm=spectral_norm,
         )
-        self.head = _Heads(n_members, widths[-1], n_outputs, shared_input=not hidden)
-        parametrize_weight(
-            self.head, widths[-1], parametrization=parametrization, spectral_norm=False
-        )
-        self._settings: dict[str, Any] = {
-            "n_outputs": self.n_outputs,
-            "combine": combine,
-            "hidden": widths[1:],
-            "dropout": float(dropout),
-            "n_members": self.n_members,
-            **practices,
-        }
+        # Parameters are listed from the input side to the head.
+        blocks, head = self.blocks, self.head
+        del self.blocks, self.head
+        self.encoder, self.blocks, self.head = encoder, blocks, head
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew."""
         self.encoder.reset_parameters()
-        for part in (*self.blocks, self.head):
-            cast("_MemberBlock | _Heads", part).reset_parameters()
+        super().reset_parameters()
 
-    def forward(self, categorical: Tensor, continuous: Tensor) -> Tensor:
+    def forward(self, categorical: Tensor, continuous: Tensor) -> Tensor:  # type: ignore[override]  # from columns
         """Return the raw outputs of a batch: every member's in training, else the ensemble's."""
-        features = self.encoder(categorical, continuous)
-        for block in self.blocks:
-            features = block(features)
-        raw: Tensor = self.head(features)
-        return raw if self.training else combine_members(raw, self.combine)
+        return super().forward(self.encoder(categorical, continuous))
 
     def layer_groups(self) -> list[nn.Module]:
         """Return the parts from the input side to the head: encoder, each block, heads."""
-        return [self.encoder, *self.blocks, self.head]
+        return [self.encoder, *super().layer_groups()]
 
     def config(self) -> dict[str, Any]:
         """Return what ``from_config`` needs, ready for JSON.
@@ -267,7 +343,7 @@ class TabM(nn.Module):
         >>> model.config()["n_members"]
         8
         """
-        return {"encoder": self.encoder.config(), **self._settings}
+        return {"encoder": self.encoder.config(), **self.settings()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

@@ -116,8 +116,12 @@ class TextClassifierNetwork(nn.Module):
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """Return the raw outputs of a batch of documents."""
+        return self.judge(self.encoder, tokens, lengths)
+
+    def judge(self, encoder: AWDLSTM, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Return the raw outputs of documents that another encoder reads, of the same width."""
         features = read_documents(
-            self.encoder,
+            encoder,
             tokens,
             lengths,
             chunk_length=self.chunk_length,

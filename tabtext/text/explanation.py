@@ -4,7 +4,7 @@ A network and a document's token ids go in; one signed number per token comes ou
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,17 +12,35 @@ import torch
 from torch import Tensor, nn
 
 from tabtext.errors import ParameterError
-from tabtext.text.classifier import TextClassifierNetwork
+from tabtext.text.encoder.awd_lstm import AWDLSTM
 from tabtext.text.special_tokens import UNKNOWN_ID
 
-__all__ = ["ContributionMethod", "token_contributions"]
+__all__ = ["ContributionMethod", "JudgesDocuments", "require_method", "token_contributions"]
 
 ContributionMethod = Literal["gradient", "occlusion"]
 
 
+class JudgesDocuments(Protocol):
+    """What can be explained, such as ``TextClassifierNetwork``."""
+
+    @property
+    def encoder(self) -> AWDLSTM:
+        """What reads the documents."""
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of raw outputs."""
+
+    def eval(self) -> Any:
+        """Put it into evaluation mode, without dropout."""
+
+    def judge(self, encoder: AWDLSTM, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Return the raw outputs of documents as this encoder reads them."""
+
+
 @torch.inference_mode(mode=False)  # what is made in it could have no gradients
 def token_contributions(
-    network: TextClassifierNetwork,
+    network: JudgesDocuments,
     ids: npt.ArrayLike,
     output: int | npt.ArrayLike = 0,
     *,
@@ -37,8 +55,9 @@ def token_contributions(
 
     Parameters
     ----------
-    network : TextClassifierNetwork
-        Is put into evaluation mode, without dropout.
+    network : JudgesDocuments
+        A ``TextClassifierNetwork``, or another network over an encoder. Is put into evaluation
+        mode, without dropout.
     ids : array of int, shape (length,)
         The document, ``xxbos`` and ``xxeos`` included.
     output : int, or array of float of shape (n_outputs,)
@@ -71,7 +90,8 @@ def token_contributions(
 
     Examples
     --------
-    >>> from tabtext.text.encoder.awd_lstm import AWDLSTM, EncoderOptions
+    >>> from tabtext.text.classifier import TextClassifierNetwork
+    >>> from tabtext.text.encoder.awd_lstm import EncoderOptions
     >>> options = EncoderOptions(embedding_width=8, hidden_width=12)
     >>> network = TextClassifierNetwork(AWDLSTM(30, options), n_outputs=2)
     >>> token_contributions(network, [2, 9, 17, 3], output=1).shape
@@ -87,7 +107,7 @@ def token_contributions(
     like = network.encoder.embedding.weight
     weights = torch.as_tensor(_weights(output, network.n_outputs)).to(like)
     document = torch.as_tensor(_whole_numbers(ids), device=like.device)
-    _require_known(document, network.vocabulary_size)
+    _require_known(document, network.encoder.vocabulary_size)
     network.eval()
     if not len(document):
         return np.zeros(0, np.float32)
@@ -111,46 +131,44 @@ def require_method(method: str) -> None:
         )
 
 
-def _gradient_times_input(
-    network: TextClassifierNetwork, document: Tensor, weights: Tensor
-) -> Tensor:
+def _gradient_times_input(network: JudgesDocuments, document: Tensor, weights: Tensor) -> Tensor:
     """Each vector's product with its gradient."""
     with torch.enable_grad():
-        reader = _with_vectors(network, network.encoder.embedding.weight.detach()[document])
-        vectors = reader.encoder.embedding.weight
+        reader = _with_vectors(network.encoder, network.encoder.embedding.weight.detach()[document])
+        vectors = reader.embedding.weight
         places = torch.arange(len(document), device=document.device)
-        raw = reader(places[None], torch.tensor([len(document)]))
+        raw = network.judge(reader, places[None], torch.tensor([len(document)]))
         (gradient,) = torch.autograd.grad(raw[0] @ weights, vectors)
         return (gradient * vectors.detach()).sum(dim=1)
 
 
-def _with_vectors(network: TextClassifierNetwork, vectors: Tensor) -> TextClassifierNetwork:
-    """The same network over a vocabulary of these vectors; layers and head are shared.
+def _with_vectors(encoder: AWDLSTM, vectors: Tensor) -> AWDLSTM:
+    """The same encoder over a vocabulary of these vectors; its layers are shared.
 
     With every place of a document as a token of its own, each gets its own gradient, also where a
     word comes twice.
     """
-    config = network.config()
-    config["encoder"]["vocabulary_size"] = len(vectors)
     with torch.device("meta"):  # without values, for all of it is replaced at once
-        twin = type(network).from_config(config)
-    twin.encoder.embedding = nn.Embedding(len(vectors), vectors.shape[1], _weight=vectors)
-    twin.encoder.layers, twin.head = network.encoder.layers, network.head
+        twin = AWDLSTM.from_config({**encoder.config(), "vocabulary_size": len(vectors)})
+    twin.embedding = nn.Embedding(len(vectors), vectors.shape[1], _weight=vectors)
+    twin.layers = encoder.layers
     return twin.eval()
 
 
 @torch.inference_mode()
 def _fall_when_occluded(
-    network: TextClassifierNetwork, document: Tensor, weights: Tensor, rows_at_once: int
+    network: JudgesDocuments, document: Tensor, weights: Tensor, rows_at_once: int
 ) -> Tensor:
     """How much lower the output is without each of the tokens."""
     length = len(document)
-    whole: Tensor = network(document[None], torch.tensor([length]))[0] @ weights
+    encoder = network.encoder
+    whole = network.judge(encoder, document[None], torch.tensor([length]))[0] @ weights
     falls = torch.zeros(length, dtype=whole.dtype, device=document.device)
     for places in torch.split((document != UNKNOWN_ID).nonzero()[:, 0], rows_at_once):
         copies = document.repeat(len(places), 1)
         copies.scatter_(1, places[:, None], UNKNOWN_ID)
-        falls[places] = whole - network(copies, torch.full((len(places),), length)) @ weights
+        raw = network.judge(encoder, copies, torch.full((len(places),), length))
+        falls[places] = whole - raw @ weights
     return falls
 
 

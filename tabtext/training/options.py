@@ -17,6 +17,7 @@ __all__ = [
     "TrainingOptions",
     "duration",
     "gradual_unfreezing",
+    "ratio_of",
 ]
 
 Optimizer = Literal["adamw", "sgd"]

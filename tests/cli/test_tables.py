@@ -41,7 +41,8 @@ def test_preset_and_folds_are_options(tables: Path) -> None:
 def test_an_interrupted_fit_prints_the_command_that_resumes_it(tables: Path) -> None:
     command = [
         sys.executable, "-m", "tabtext", "-v", "fit", str(tables / "train.csv"),
-        "--target", "Sales", "--out", str(tables / "interrupted"), "--epochs", "2000", "--batch-size", "16",
+        "--target", "Sales", "--out", str(tables / "interrupted"),
+        "--epochs", "2000", "--batch-size", "16",
     ]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
