@@ -24,6 +24,7 @@ FORBIDDEN = {
     "tabular": {"training", "text", "mixed", "estimators", *USES},
     "text": {"training", "tabular", "mixed", "estimators", *USES},
     "training": {"tabular", "text", "mixed", "estimators", *USES},
+    "mixed": {"training", "estimators", "datasets", *USES},
     "estimators": USES,
     "tuning": SHOWS,
     "plots": {"cli", "demo", "reports"},
@@ -79,6 +80,7 @@ def test_estimators_load_what_only_some_of_them_need_on_first_use() -> None:
     modules = ("spacy", "tokenizers", "matplotlib", "tensorboard", "mlflow", "optuna")
     code = (
         "import sys, tabtext; tabtext.TextClassifier, tabtext.LanguageModel, tabtext.tune;"
+        "tabtext.TabTextRegressor;"
         f"print([name for name in {modules!r} if name in sys.modules])"
     )
     printed = subprocess.run(

@@ -111,7 +111,7 @@ def _read(path: Path, estimator: Any) -> "pa.Table":
     """The rows for a model, read as its own kind of estimator reads them."""
     from tabtext.tables import read_table
 
-    if not hasattr(estimator, "text_columns"):
+    if hasattr(estimator, "schema_") or not hasattr(estimator, "text_columns"):
         return read_table(path)
     from tabtext.text.files import read_text_file
 

@@ -18,11 +18,13 @@ __all__ = [
     "Epochs",
     "Exclude",
     "Folds",
+    "IgnoreText",
     "Interval",
     "Json",
     "Language",
     "LanguageData",
     "LanguageModelName",
+    "LanguageModelOption",
     "LearningRate",
     "MaxTime",
     "ModelDirectory",
@@ -213,7 +215,19 @@ ValidTable = Annotated[
 Weight = Annotated[str | None, typer.Option(help="Column with sample weights.")]
 Exclude = Annotated[list[str] | None, typer.Option(help="Column to leave out.")]
 Roles = Annotated[
-    list[str] | None, typer.Option("--role", help="Override a role: COLUMN=categorical.")
+    list[str] | None,
+    typer.Option("--role", help="Override a role: COLUMN=categorical, =text ..."),
+]
+IgnoreText = Annotated[
+    bool, typer.Option("--ignore-text", help="Leave columns of text out of the model.")
+]
+LanguageModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--language-model",
+        help="Where the reading of texts begins: directory or name of a language model, or none. "
+        "Default: the one that ships.",
+    ),
 ]
 Prune = Annotated[
     list[str] | None, typer.Option(help='Keep training rows where this holds: "Sales > 0".')

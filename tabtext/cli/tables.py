@@ -1,4 +1,4 @@
-"""``tabtext fit``: a model from a table."""
+"""``tabtext fit``: a model from a table, which may hold texts."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,8 @@ from tabtext.cli.options import (
     Epochs,
     Exclude,
     Folds,
+    IgnoreText,
+    LanguageModelOption,
     LearningRate,
     MaxTime,
     OutModel,
@@ -35,7 +37,14 @@ from tabtext.errors import ParameterError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tabtext.estimators import TabularClassifier, TabularRegressor
+    from tabtext.estimators import (
+        TabTextClassifier,
+        TabTextRegressor,
+        TabularClassifier,
+        TabularRegressor,
+    )
+
+    Estimator = TabTextClassifier | TabTextRegressor | TabularClassifier | TabularRegressor
 
 __all__ = ["fit", "new_estimator", "one_or_several", "parse_roles"]
 
@@ -49,6 +58,8 @@ def fit(
     weight: Weight = None,
     exclude: Exclude = None,
     role: Roles = None,
+    ignore_text: IgnoreText = False,
+    language_model: LanguageModelOption = None,
     prune: Prune = None,
     preset: Presets = None,
     folds: Folds = None,
@@ -66,6 +77,8 @@ def fit(
 ) -> None:
     """Fit a model on the table DATA and save it.
 
+    Columns that read like prose, or are given --role COLUMN=text, are read as text.
+
     While it trains, checkpoints are kept in OUT.checkpoints; Ctrl-C and SIGTERM save one too.
     """
     from tabtext.artifacts import require_destination
@@ -77,9 +90,12 @@ def fit(
         table,
         target,
         task,
+        ignore_text=ignore_text,
+        weight=weight,
         roles=parse_roles(role or []),
         exclude=tuple(exclude or ()),
         prune=tuple(prune or ()),
+        language_model=language_model,
         random_state=seed,
         device=device,
         verbose=0 if quiet else 1,
@@ -106,18 +122,83 @@ def fit(
 
 
 def new_estimator(
-    table: "pa.Table", targets: list[str], task: Task, **parameters: Any
-) -> "TabularClassifier | TabularRegressor":
-    """Return the estimator for a target; parameters that are None keep their defaults."""
-    from tabtext.estimators import TabularClassifier, TabularRegressor
+    table: "pa.Table",
+    targets: list[str],
+    task: Task,
+    *,
+    ignore_text: bool = False,
+    weight: str | None = None,
+    roles: dict[str, str] | None = None,
+    exclude: tuple[str, ...] = (),
+    language_model: str | None = None,
+    **parameters: Any,
+) -> "Estimator":
+    """Return the estimator for a table and its targets; parameters that are None keep defaults.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Training rows.
+    targets : list of str
+        Columns to predict.
+    task : Task
+        What is predicted; ``AUTO`` looks at the targets.
+    ignore_text : bool
+        Whether columns of text are left out.
+    weight : str, optional
+        Column of sample weights.
+    roles, exclude
+        See ``tabtext.tabular.schema.infer_schema``.
+    language_model : str, optional
+        Where the reading of texts begins: a name or directory, ``"auto"`` or ``"none"``.
+    **parameters
+        Those that all of the estimators have.
+    """
+    from tabtext import estimators
     from tabtext.tables import require_columns
 
     require_columns(table, targets)
     if task is Task.AUTO:
         task = guess_task(table, targets)
         say(f"task: {task} (judged by the target; --task overrides)")
-    estimator_class = TabularClassifier if task is Task.CLASSIFICATION else TabularRegressor
-    return estimator_class(**given(**parameters))
+    texts = _text_columns(table, targets, weight=weight, roles=roles, exclude=exclude)
+    known = given(roles=roles, exclude=exclude, **parameters)
+    is_classes = task is Task.CLASSIFICATION
+    if texts and not ignore_text:
+        shown = ", ".join(texts)
+        say(f"columns of text: {shown} (a model of table and texts; --ignore-text leaves them out)")
+        if language_model is not None:
+            known["language_model"] = None if language_model == "none" else language_model
+        with_texts = estimators.TabTextClassifier if is_classes else estimators.TabTextRegressor
+        return with_texts(**known)
+    if language_model is not None:
+        raise ParameterError(
+            f"--language-model {language_model} reads texts, and no column is read as text; name "
+            "one with --role COLUMN=text, or leave the option out"
+        )
+    known["exclude"] = (*exclude, *texts)
+    without = estimators.TabularClassifier if is_classes else estimators.TabularRegressor
+    return without(**known)
+
+
+def _text_columns(
+    table: "pa.Table",
+    targets: list[str],
+    *,
+    weight: str | None,
+    roles: dict[str, str] | None,
+    exclude: tuple[str, ...],
+) -> list[str]:
+    """The columns that the schema takes for text; whatever else it finds, the fit tells."""
+    import warnings
+
+    from tabtext.errors import TabTextWarning
+    from tabtext.tabular.schema import Role, infer_schema
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TabTextWarning)
+        schema = infer_schema(table, targets=targets, weight=weight, roles=roles, exclude=exclude)
+    return schema.names(Role.TEXT)
 
 
 def one_or_several(targets: list[str]) -> str | list[str]:

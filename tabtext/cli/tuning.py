@@ -95,6 +95,7 @@ def tune(
         table,
         target,
         task,
+        ignore_text=True,  # a search over them would read all texts in every trial
         roles=parse_roles(role or []),
         exclude=tuple(exclude or ()),
         prune=tuple(prune or ()),

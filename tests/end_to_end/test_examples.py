@@ -113,3 +113,18 @@ def test_stacking_compares_both_sides_and_the_stack(capsys: pytest.CaptureFixtur
     assert lines[0] == "800 flights to learn from, 800 to judge by"
     assert lines[2].startswith("TabularClassifier ")
     assert lines[4].startswith("StackingClassifier ")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:missing values in columns that had none")
+def test_mixed_compares_both_kinds_of_columns_with_the_table_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example("mixed").main(
+        ["--rows", "400", "--language-model", "none", "--out", str(tmp_path / "model")]
+    )
+
+    printed = capsys.readouterr().out
+    for part in ("table and texts", "table alone", "columns of text: text", "the same prediction"):
+        assert part in printed
+    assert (tmp_path / "model" / "config.json").is_file()

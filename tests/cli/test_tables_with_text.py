@@ -1,0 +1,84 @@
+"""``tabtext fit`` on tables that hold texts."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import tabtext
+from tabtext.errors import ParameterError
+from tests.cli.conftest import run, run_well
+from tests.estimators.test_mixed import films
+
+SMALL = ("--epochs", 1, "--quiet", "--language-model", "none", "--preset", "fast")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table with texts, and the model that the command made of it."""
+    folder = tmp_path_factory.mktemp("mixed")
+    films(120).to_csv(folder / "films.csv", index=False)
+    done = run_well(
+        "fit", folder / "films.csv", "--target", "rating", "--out", folder / "model", *SMALL
+    )
+    (folder / "said.txt").write_text(done.output)
+    return folder
+
+
+def test_columns_of_text_make_it_a_model_of_both_and_the_message_says_so(folder: Path) -> None:
+    assert type(tabtext.load(folder / "model")).__name__ == "TabTextRegressor"
+    said = (folder / "said.txt").read_text()
+    assert "columns of text: review, second" in said
+    assert "--ignore-text leaves them out" in said
+
+
+def test_the_model_predicts_evaluates_and_tells_of_itself(folder: Path) -> None:
+    run_well("predict", folder / "model", folder / "films.csv", "--out", folder / "out.csv")
+
+    assert list(pd.read_csv(folder / "out.csv")) == ["rating"]
+    judged = run_well("evaluate", folder / "model", folder / "films.csv", "--json")
+    assert set(json.loads(judged.stdout)) == {"rmse", "mae", "r2"}
+    card = run_well("inspect", folder / "model").output
+    assert "TabTextRegressor" in card
+    assert "text that reads like prose" in card
+
+
+def test_texts_are_left_out_on_request(folder: Path) -> None:
+    run_well(
+        "fit", folder / "films.csv", "--target", "rating", "--out", folder / "table",
+        "--epochs", 1, "--quiet", "--ignore-text",
+    )  # fmt: skip
+
+    model = tabtext.load(folder / "table")
+    assert type(model).__name__ == "TabularRegressor"
+    assert set(model.preprocessor_.feature_names_in_) == {"cinema", "words", "evening", "day"}
+
+
+def test_a_role_decides_too(folder: Path) -> None:
+    run_well(
+        "fit", folder / "films.csv", "--target", "rating", "--out", folder / "roles", *SMALL,
+        "--role", "cinema=text", "--role", "review=ignore", "--role", "second=ignore",
+    )  # fmt: skip
+
+    assert tabtext.load(folder / "roles").preprocessor_.text_columns == ("cinema",)
+
+
+def test_a_language_model_without_texts_is_refused(folder: Path) -> None:
+    done = run(
+        "fit", folder / "films.csv", "--target", "rating", "--out", folder / "refused",
+        "--ignore-text", "--language-model", "english-small",
+    )  # fmt: skip
+
+    assert isinstance(done.exception, ParameterError)
+    assert "name one with --role COLUMN=text" in str(done.exception)
+
+
+def test_the_command_goes_on_where_it_was(folder: Path) -> None:
+    done = run_well(
+        "fit", folder / "films.csv", "--target", "rating", "--out", folder / "resumed", *SMALL,
+        "--resume",
+    )  # fmt: skip
+
+    assert "no checkpoints in" in done.output
+    assert not (folder / "resumed.checkpoints").exists()
