@@ -53,9 +53,9 @@ class ColumnInspection(FoldedTraining[Features], Generic[Features]):
             ``curve.steep`` is the rate to start with; ``tabtext.plots.plot_learning_rate_curve``
             draws ``curve.rates``, ``curve.losses`` and ``curve.suggestions``.
         """
-        self.check_parameters()
         other: Self = clone(self)
-        with showing(self.verbose):
+        with showing(self.verbose), other._while_fitting():
+            other.check_parameters()
             rows = other._prepare(X, y, target=target, sample_weight=sample_weight, validation=None)
             return other._sweep(rows)
 

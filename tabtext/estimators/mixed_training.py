@@ -26,7 +26,7 @@ from tabtext.estimators.mixed_parameters import MixedParameters
 from tabtext.estimators.origin import adapt_to
 from tabtext.estimators.samples import EncodedSample, PreparedRows
 from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
-from tabtext.estimators.text_columns import asked_columns
+from tabtext.estimators.text_columns import chosen_columns
 from tabtext.mixed.fused import FusedEnsemble, FusedNetwork, TextColumns
 from tabtext.mixed.network import MixedNetwork
 from tabtext.mixed.preprocessing import (
@@ -65,13 +65,21 @@ class MixedTraining(MixedParameters[MixedRows]):
     # -- rows --------------------------------------------------------------------------------
 
     def _learn_features(self, sample: Sample) -> MixedRows:
+        named = None
+        if self.text_columns is not None:
+            named = chosen_columns(
+                sample.table,
+                self.text_columns,
+                targets=sample.targets,
+                weight_column=sample.weight_column,
+            )
         self.schema_ = mixed_schema(
             sample.table,
             targets=sample.targets,
             weight=sample.weight_column,
             roles=self.roles,
             exclude=self.exclude,
-            text_columns=asked_columns(self.text_columns),
+            text_columns=named,
         )
         names = self.schema_.names(
             *(role for role in Role if role not in (Role.TARGET, Role.WEIGHT))

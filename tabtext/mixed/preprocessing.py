@@ -5,7 +5,7 @@ the other, tokenized at once, and taken apart again.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -63,13 +63,15 @@ def mixed_schema(
         require_columns(table, text_columns)
         roles |= dict.fromkeys(text_columns, Role.TEXT)
     schema = infer_schema(table, targets=targets, weight=weight, roles=roles, exclude=exclude)
-    if text_columns is not None:
-        others = [name for name in schema.names(Role.TEXT) if name not in text_columns]
-        if others:  # prose that nobody asked to be read
-            exclude = [*exclude, *others]
-            schema = infer_schema(
-                table, targets=targets, weight=weight, roles=roles, exclude=exclude
+    if text_columns is not None:  # other prose is not read
+        schema = Schema(
+            tuple(
+                replace(column, role=Role.IGNORE, reason="no column of text_columns")
+                if column.role is Role.TEXT and column.name not in text_columns
+                else column
+                for column in schema.columns
             )
+        )
     if not schema.names(Role.TEXT):
         raise DataError(
             "no column reads like text (more than five words on average, mostly different): use "

@@ -72,13 +72,3 @@ def test_a_language_model_without_texts_is_refused(folder: Path) -> None:
 
     assert isinstance(done.exception, ParameterError)
     assert "name one with --role COLUMN=text" in str(done.exception)
-
-
-def test_the_command_goes_on_where_it_was(folder: Path) -> None:
-    done = run_well(
-        "fit", folder / "films.csv", "--target", "rating", "--out", folder / "resumed", *SMALL,
-        "--resume",
-    )  # fmt: skip
-
-    assert "no checkpoints in" in done.output
-    assert not (folder / "resumed.checkpoints").exists()
