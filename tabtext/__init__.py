@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 __all__ = [
+    "EmbeddingTransformer",
     "LanguageModel",
     "TabTextClassifier",
     "TabTextRegressor",
@@ -40,6 +41,7 @@ __all__ = [
 if TYPE_CHECKING:
     from tabtext import datasets
     from tabtext.estimators import (
+        EmbeddingTransformer,
         LanguageModel,
         TabTextClassifier,
         TabTextRegressor,
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
 logging.getLogger("tabtext").addHandler(logging.NullHandler())
 
 _HOMES = {
+    "EmbeddingTransformer": "tabtext.estimators",
     "LanguageModel": "tabtext.estimators",
     "TabTextClassifier": "tabtext.estimators",
     "TabTextRegressor": "tabtext.estimators",

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tabtext.estimators.augmentation import Augmentation
+from tabtext.estimators.embedding_transformer import EmbeddingTransformer
 from tabtext.estimators.storage import load
 from tabtext.estimators.tabular import TabularClassifier, TabularRegressor
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Augmentation",
+    "EmbeddingTransformer",
     "LanguageModel",
     "TabTextClassifier",
     "TabTextRegressor",

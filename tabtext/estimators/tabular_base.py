@@ -1,6 +1,6 @@
 """What the tabular estimators share beyond the common road: columns, pruning, embeddings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,14 +8,20 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from tabtext.errors import ParameterError
 from tabtext.estimators import network
 from tabtext.estimators.augmentation import Augmentation
 from tabtext.estimators.column_inspection import ColumnInspection
+from tabtext.estimators.fold_tables import relearned_tables
 from tabtext.estimators.importance import shuffle_table
+from tabtext.estimators.inputs import Sample, combined, drop_missing_targets
 from tabtext.estimators.tabular_training import TabularTraining
 from tabtext.progress import showing
 from tabtext.tabular.encoding import Encoded
+from tabtext.tabular.ensembles import NetworkEnsemble
 from tabtext.training.devices import choose_device
+from tabtext.training.metrics import METRICS
+from tabtext.training.options import Phase
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,6 +106,46 @@ class TabularEstimator(TabularTraining, ColumnInspection[Encoded]):
         """
         check_is_fitted(self, "card_")
         return network.embedding_vectors(self.model_.encoder, self.preprocessor_, column)
+
+    def relearn_tables(self, sample: Sample) -> list[NDArray[np.float32]]:
+        """Learn embeddings anew from rows alone, with the network's layers as they are.
+
+        They begin with the initial weights of the fit, and take as many epochs as its best one did.
+        The estimator is not changed.
+
+        Parameters
+        ----------
+        sample : Sample
+            What to learn from; rows without a target are left out.
+
+        Returns
+        -------
+        list of ndarray of float32, shape (cardinality, width)
+            A table for each of ``preprocessor_.categorical_names_``, row = code.
+
+        Raises
+        ------
+        ParameterError
+            If the estimator has several networks, or phases of its own.
+        """
+        check_is_fitted(self, "card_")
+        if isinstance(self.model_, NetworkEnsemble) or "phases" in (self.training or {}):
+            raise ParameterError(
+                "embeddings cannot be learned anew by an estimator with n_folds above 1, "
+                "preset='best' or training={'phases': ...}; leave these out"
+            )
+        rows = self._encode(drop_missing_targets(sample, "drop"))
+        rows = replace(rows, weight=combined(rows.weight, self._row_weights(rows.codes)))
+        epochs = (self.history_.best_epoch or 0) + 1
+        recipe = (Phase(epochs=epochs, freeze_to=1),)
+        return relearned_tables(
+            self.model_,
+            rows,
+            target=self.target_,
+            row_loss=self._row_loss(),
+            options=self.training_options(len(rows), METRICS[self.target_.task], recipe),
+            batch_size=self.rows_per_batch(len(rows)),
+        )
 
     def place_model(self) -> None:
         """Move the network to the device that the parameter ``device`` names."""

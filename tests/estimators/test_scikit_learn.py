@@ -6,14 +6,15 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from tabtext import TabularClassifier, TabularPreprocessor, TabularRegressor
+from tabtext import EmbeddingTransformer, TabularClassifier, TabularPreprocessor, TabularRegressor
 
 TINY = {"hidden": (16,), "n_members": 2, "averaging": None, "learning_rate": 0.02, "verbose": 0}
 ESTIMATORS = [
     # Without validation rows, since some checks judge what was learned from fifty rows.
     TabularClassifier(**TINY, epochs=4, validation_fraction=0.0),
-    TabularRegressor(**TINY, epochs=4),
+    TabularRegressor(**TINY, epochs=8, batch_size=32),
     TabularPreprocessor(),
+    EmbeddingTransformer(estimator=TabularRegressor(**TINY, epochs=1), n_folds=2),
 ]
 
 _WEIGHTS = "networks learn from random batches, so a row of weight 2 is not bit for bit two rows"
