@@ -89,7 +89,8 @@ def given(**options: Any) -> dict[str, Any]:
 def _command_to_resume(command: tuple[str, ...]) -> str:
     """The command of this process, with ``--resume``."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--resume"]
-    start = arguments.index(command[0])  # options of all commands come before it
+    # Options of all commands come before it; an application that calls the command has no name.
+    start = arguments.index(command[0]) if command[0] in arguments else 0
     before, behind = arguments[:start], arguments[start + len(command) :]
     # Right after the command's name, because behind a `--` it would be no option.
     return shlex.join([*_own_command(), *before, *command, "--resume", *behind])

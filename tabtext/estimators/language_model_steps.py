@@ -94,6 +94,8 @@ class LanguageModelSteps(SavedEstimator, TextParameters):
         of which words stand near which in the training texts, which ``fine_tune`` turns to the axes
         of the model's own (``tabtext.text.alignment``); or random numbers, and in ``fine_tune`` the
         model's own vectors as they are.
+    learning_rate : float or tuple of float
+        Peak of the schedule, as for all estimators; language models take a larger one.
     **parameters
         Those of ``text_parameters.TextParameters`` and ``training_parameters.TrainingParameters``.
     """

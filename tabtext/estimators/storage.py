@@ -54,6 +54,12 @@ def load(directory: str | Path) -> Any:
         If there is no model.
     ArtifactError
         If the model is damaged, or written by a newer version.
+
+    Examples
+    --------
+    >>> from tabtext.estimators.pretrained import model_directory
+    >>> load(model_directory("english-small")).card_["corpus"]
+    'English Wikipedia'
     """
     directory = Path(directory)
     config = read_config(directory)

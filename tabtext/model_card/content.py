@@ -23,6 +23,11 @@ class Table:
         The cells.
     head : sequence of str
         What the columns are; empty for names and values.
+
+    Examples
+    --------
+    >>> Table([("rmse", "12.5")]).head
+    ()
     """
 
     rows: Sequence[Sequence[str]]
@@ -45,6 +50,11 @@ class Section:
         Left out where it has no rows.
     code : str
         Lines of Python.
+
+    Examples
+    --------
+    >>> Section("Limits").is_empty, Section("Limits", points=["It is small."]).is_empty
+    (True, False)
     """
 
     title: str
@@ -76,6 +86,11 @@ class ModelCard:
         All else, in the order in which a person asks for it.
     metadata : mapping
         The same for machines: the front matter of a Hugging Face model card.
+
+    Examples
+    --------
+    >>> ModelCard("sales", "TabularRegressor for Sales", ["10 parameters"], []).purpose
+    'TabularRegressor for Sales'
     """
 
     name: str

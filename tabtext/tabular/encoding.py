@@ -31,6 +31,12 @@ class Encoded:
         Codes in the smallest of uint8, int16 and int32 that holds them: 0 missing, 1 unseen.
     continuous : ndarray of shape (rows, n_continuous), dtype float32, C-contiguous
         Filled and scaled values, and 0/1 indicators of missing ones; never NaN or infinite.
+
+    Examples
+    --------
+    >>> rows = Encoded(np.array([[2], [0]], np.uint8), np.array([[0.5], [-1.0]], np.float32))
+    >>> len(rows), rows.take(np.array([1])).categorical.tolist()
+    (2, [[0]])
     """
 
     categorical: NDArray[np.integer[Any]]

@@ -44,7 +44,13 @@ _IDENTIFIER_ROWS = 20  # in fewer rows, all values being different proves nothin
 
 
 class Role(StrEnum):
-    """What a column is used for."""
+    """What a column is used for.
+
+    Examples
+    --------
+    >>> [role.value for role in Role]
+    ['categorical', 'continuous', 'datetime', 'text', 'target', 'weight', 'ignore']
+    """
 
     CATEGORICAL = "categorical"
     CONTINUOUS = "continuous"
@@ -80,6 +86,11 @@ class Column:
 @dataclass(frozen=True)
 class Schema:
     """The columns of a table, in its order.
+
+    Parameters
+    ----------
+    columns : tuple of Column
+        What each one is.
 
     Examples
     --------
@@ -141,6 +152,11 @@ def infer_schema(
         Roles that override the rules.
     exclude : sequence of str
         Columns to ignore.
+
+    Returns
+    -------
+    Schema
+        Every column of the table, in its order.
 
     Raises
     ------

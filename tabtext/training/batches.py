@@ -34,6 +34,12 @@ class Batch:
     rate_factor : float
         What the learning rate of the step is multiplied by. Windows of text differ in length, and
         the mean over a short one is noisier: it takes a smaller step.
+
+    Examples
+    --------
+    >>> batch = Batch((torch.zeros(2, 3),), torch.ones(2, 1), weight=torch.tensor([3.0, 1.0]))
+    >>> len(batch), float(batch.mean(torch.tensor([1.0, 2.0])))
+    (2, 1.25)
     """
 
     inputs: tuple[Tensor, ...]
@@ -66,7 +72,14 @@ class Batch:
 
 
 class Batches(Protocol):
-    """What the trainer asks of data: walks that can be repeated exactly, and begun midway."""
+    """What the trainer asks of data: walks that can be repeated exactly, and begun midway.
+
+    Examples
+    --------
+    >>> batches: Batches = TensorBatches((torch.zeros(5, 3),), torch.zeros(5, 1), batch_size=2)
+    >>> len(batches), [len(batch) for batch in batches.walk(0, seed=0)]
+    (3, [2, 2, 1])
+    """
 
     @property
     def n_rows(self) -> int:

@@ -31,6 +31,12 @@ class Epoch:
         Wall time, validation included.
     rows_per_second : float
         Training rows over the wall time without validation.
+
+    Examples
+    --------
+    >>> epoch = Epoch(0.5, 0.6, {"rmse": 2.0}, 1e-3, 0.7, seconds=1.0, rows_per_second=1000.0)
+    >>> epoch.metrics["rmse"]
+    2.0
     """
 
     train_loss: float
@@ -56,6 +62,13 @@ class Epoch:
 @dataclass
 class History:
     """The record of one training run.
+
+    Parameters
+    ----------
+    epochs : list of Epoch
+        A record of each.
+    step_learning_rates, step_losses, step_gradient_norms : list of float
+        Curves over the steps of all epochs.
 
     Examples
     --------

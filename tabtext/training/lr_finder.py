@@ -39,6 +39,11 @@ class LearningRateCurve:
     suggestions : mapping of str to float
         ``"steep"``: where the loss falls fastest within its longest fall; ``"valley"``: two thirds
         into that fall; ``"minimum/10"``: a tenth of the rate where it ends.
+
+    Examples
+    --------
+    >>> LearningRateCurve((1e-4, 1e-3), (0.9, 0.4), {"steep": 5e-4}).steep
+    0.0005
     """
 
     rates: tuple[float, ...]

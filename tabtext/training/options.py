@@ -54,6 +54,12 @@ class Phase:
         As in ``TrainingOptions``.
     schedule : str or callable, optional
         As in ``TrainingOptions``.
+
+    Examples
+    --------
+    >>> head_first = (Phase(epochs=1, freeze_to=-1), Phase(epochs=3, freeze_to=0))
+    >>> [phase.epochs for phase in TrainingOptions(phases=head_first).phases]
+    [1, 3]
     """
 
     epochs: int
@@ -185,6 +191,12 @@ class TrainingOptions:
         Seconds, or text such as ``"10min"``. The schedule runs to its end within that time.
     seed : int
         Seed of the order of batches.
+
+    Examples
+    --------
+    >>> options = TrainingOptions(epochs=5, schedule="constant", averaging="ema")
+    >>> options.to_dict()["epochs"]
+    5
     """
 
     epochs: int = 10

@@ -57,6 +57,16 @@ class TuningResult:
     ----------
     Watanabe, S., Bansal, A. and Hutter, F. (2023), "PED-ANOVA: Efficiently Quantifying
     Hyperparameter Importance in Arbitrary Subspaces".
+
+    Examples
+    --------
+    >>> from tabtext import TabularRegressor, datasets, tune
+    >>> flights = datasets.load_flights("test").dropna(subset="arr_delay")
+    >>> flights = flights.sample(500, random_state=0)
+    >>> model = TabularRegressor(epochs=1, network="mlp", hidden=(8,), bins="quantile", verbose=0)
+    >>> result = tune(model, flights, target="arr_delay", n_trials=1)
+    >>> result.best_trial, result.best_parameters, list(result.trials["state"])
+    (0, {}, ['complete'])
     """
 
     monitor: str
