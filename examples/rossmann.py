@@ -7,6 +7,7 @@ where to get it. The score is the competition's: the root mean squared percentag
 """
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -58,11 +59,16 @@ def rmspe(sales: pd.Series, predicted: np.ndarray) -> float:
     return float(np.sqrt(np.mean((1 - predicted / sales.to_numpy()) ** 2)))
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", help="default: $TABTEXT_DATA/rossmann")
-    arguments = parser.parse_args()
-    parts = with_features(load_rossmann(arguments.folder))
+    parser.add_argument("--stores", type=int, default=1115, help="use so many of them")
+    parser.add_argument("--out", type=Path, default=Path("runs/rossmann"), help="for the model")
+    arguments = parser.parse_args(argv)
+    parts = {
+        name: days[days["Store"] <= arguments.stores]
+        for name, days in with_features(load_rossmann(arguments.folder)).items()
+    }
     train = without_outliers(parts["train"])
     valid, test = (parts[name].query("Sales > 0") for name in ("valid", "test"))
 
@@ -70,11 +76,11 @@ def main() -> None:
     print(f"RMSPE on the validation weeks: {rmspe(valid['Sales'], model.predict(valid)):.4f}")
     # The validation weeks have done what they are for, and nothing is more like the weeks to come.
     epochs = model.card_["recipe"]["best_epoch"]
-    model = TabularRegressor(**MODEL, epochs=epochs, validation_fraction=0)
+    model = TabularRegressor(**{**MODEL, "epochs": epochs, "validation_fraction": 0})
     model.fit(pd.concat([train, valid], ignore_index=True), target="Sales")
     print(f"RMSPE on the test weeks: {rmspe(test['Sales'], model.predict(test)):.4f}")
-    model.save("runs/rossmann")
-    print("saved; `tabtext inspect runs/rossmann` describes the model")
+    model.save(arguments.out)
+    print(f"saved; `tabtext inspect {arguments.out}` describes the model")
 
 
 if __name__ == "__main__":

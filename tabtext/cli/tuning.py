@@ -27,7 +27,7 @@ from tabtext.cli.options import (
     ValidTable,
     Weight,
 )
-from tabtext.cli.runs import save_and_report
+from tabtext.cli.runs import given, save_and_report
 from tabtext.cli.tables import new_estimator, one_or_several, parse_roles
 
 if TYPE_CHECKING:
@@ -86,10 +86,13 @@ def tune(
     """
     from tabtext import tuning
     from tabtext.artifacts import require_destination
+    from tabtext.estimators import TabularRegressor
     from tabtext.tables import read_table
+    from tabtext.tuning.search import require_one_network
 
     if out is not None:
         require_destination(out)  # before the work, not after it
+    require_one_network(TabularRegressor(**given(preset=preset)))  # classifiers have the same
     table = read_table(data)
     model = new_estimator(
         table,

@@ -180,6 +180,8 @@ class TabularParameters(TrainingParameters):
             require_widths("hidden", self.hidden)
         if not _is_auto(self.dropout):
             require_share("dropout", self.dropout)
+        for name in ("embedding_dropout", "unseen_rate"):
+            require_share(name, getattr(self, name))
 
     def new_preprocessor(self) -> TabularPreprocessor:
         """An unfitted preprocessor."""

@@ -111,7 +111,14 @@ class TrainingParameters(BaseEstimator, ABC):
         require_whole("random_state", self.random_state, smallest=0, largest=_LARGEST_SEED)
         choose_device(self.device)
         # What depends on the data is checked again; this is for wrong options to be told at once.
-        self.training_options(1)
+        options = self.training_options(1)
+        # Of a batch of odd size, parts of two rows would leave a single one.
+        smallest = 1 if self._smallest_batch == 1 else self._smallest_batch + 1
+        if options.micro_batch_size is not None and options.micro_batch_size < smallest:
+            raise ParameterError(
+                f"micro_batch_size={options.micro_batch_size} may leave parts of a single row, and "
+                f"the network's batch norm needs two; take at least {smallest}"
+            )
 
     def training_options(
         self, n_rows: int, metrics: Sequence[Metric] = (), phases: tuple[Phase, ...] = ()

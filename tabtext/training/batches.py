@@ -78,7 +78,7 @@ class Batches(Protocol):
     --------
     >>> batches: Batches = TensorBatches((torch.zeros(5, 3),), torch.zeros(5, 1), batch_size=2)
     >>> len(batches), [len(batch) for batch in batches.walk(0, seed=0)]
-    (3, [2, 2, 1])
+    (2, [2, 3])
     """
 
     @property

@@ -60,13 +60,20 @@ class TuningResult:
 
     Examples
     --------
-    >>> from tabtext import TabularRegressor, datasets, tune
-    >>> flights = datasets.load_flights("test").dropna(subset="arr_delay")
-    >>> flights = flights.sample(500, random_state=0)
-    >>> model = TabularRegressor(epochs=1, network="mlp", hidden=(8,), bins="quantile", verbose=0)
-    >>> result = tune(model, flights, target="arr_delay", n_trials=1)
-    >>> result.best_trial, result.best_parameters, list(result.trials["state"])
-    (0, {}, ['complete'])
+    >>> import pandas as pd
+    >>> from tabtext import TabularRegressor
+    >>> result = TuningResult(
+    ...     monitor="rmse",
+    ...     greater_is_better=False,
+    ...     best_parameters={"dropout": 0.1},
+    ...     best_score=12.5,
+    ...     best_trial=3,
+    ...     trials=pd.DataFrame({"state": ["complete"] * 4}),
+    ...     importances=None,
+    ...     estimator=TabularRegressor(dropout=0.1),
+    ... )
+    >>> result.estimator.dropout
+    0.1
     """
 
     monitor: str

@@ -45,7 +45,7 @@ from tabtext.tuning.trials import OWN, Trials
 if TYPE_CHECKING:
     import optuna
 
-__all__ = ["tune"]
+__all__ = ["require_one_network", "tune"]
 
 
 def tune(
@@ -117,7 +117,7 @@ def tune(
     _check(estimator, n_trials=n_trials, search_space=search_space, validation=validation)
     seconds = float("inf") if max_time is None else duration(max_time)
     estimator.check_parameters()
-    _require_one_network(estimator)
+    require_one_network(estimator)
     require_optuna()
     if isinstance(estimator, TabularParameters):  # a file is read once, not in every trial
         X, validation = _read(X), _read(validation)  # noqa: N806
@@ -212,8 +212,14 @@ def _check(
         )
 
 
-def _require_one_network(estimator: SupervisedEstimator[Any]) -> None:
-    """Raise ``ParameterError`` for folds, whose networks no trial could be pruned by."""
+def require_one_network(estimator: SupervisedEstimator[Any]) -> None:
+    """Raise ``ParameterError`` for folds, whose networks no trial could be pruned by.
+
+    Parameters
+    ----------
+    estimator : estimator with a target
+        What is to be searched.
+    """
     if isinstance(estimator, TabularParameters) and estimator.count_networks() > 1:
         raise ParameterError(
             f"a trial fits one network, and the estimator has {estimator.count_networks()} "

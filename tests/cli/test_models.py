@@ -93,7 +93,7 @@ def test_evaluate_prints_a_table(tables: Path) -> None:
 def test_inspect_prints_the_card(tables: Path) -> None:
     done = run_well("inspect", tables / "Sales")
 
-    for part in ("TabularRegressor", "Distance", "continuous", "rmse", "calibration", "torch"):
+    for part in ("TabularRegressor", "Distance", "continuous", "rmse", "Calibration", "torch"):
         assert part in done.stdout
 
 

@@ -89,6 +89,13 @@ def test_a_search_that_others_end_leaves_the_model_to_them(
     assert not (tables / "not-here").exists()
 
 
+def test_a_preset_of_several_networks_is_refused_before_the_table_is_read(tmp_path: Path) -> None:
+    done = run("tune", tmp_path / "nowhere.csv", "--target", "Sales", "--preset", "best")
+
+    assert isinstance(done.exception, ParameterError)
+    assert "a trial fits one network" in str(done.exception)
+
+
 @pytest.mark.slow
 def test_ctrl_c_keeps_the_trials_that_ended(tables: Path) -> None:
     study = tables / "interrupted.db"

@@ -25,6 +25,44 @@ def example(name: str) -> ModuleType:
 
 
 @pytest.mark.slow
+def test_flights_predicts_minutes_intervals_and_classes_and_saves_both(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flights = example("flights")
+    small = {"network": "mlp", "hidden": (32,), "epochs": 1, "verbose": 0}
+    monkeypatch.setattr(flights, "SETTINGS", {**flights.SETTINGS, **small})
+
+    flights.main(["--rows", "1500", "--out", str(tmp_path)])
+
+    printed = capsys.readouterr().out
+    assert printed.startswith("1,500 flights to learn from, 1,500 to choose by, 1,500 new\n")
+    for part in ("arr_delay < 600", "rmse", "lie in their interval", "roc_auc", "loaded again"):
+        assert part in printed
+    for name in ("delay", "late"):
+        assert (tmp_path / name / "README.md").is_file()
+
+
+@pytest.mark.slow
+def test_rossmann_learns_from_its_seven_tables(
+    larger_data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rossmann = example("rossmann")
+    small = {"network": "mlp", "hidden": (32,), "epochs": 2, "verbose": 0}
+    monkeypatch.setattr(rossmann, "MODEL", {**rossmann.MODEL, **small})
+
+    rossmann.main([str(larger_data / "rossmann"), "--stores", "12", "--out", str(tmp_path / "m")])
+
+    *_, valid, test, saved = capsys.readouterr().out.splitlines()
+    assert float(valid.split()[-1]) < 0.5  # always one: 1.0
+    assert float(test.split()[-1]) < 0.5
+    assert "tabtext inspect" in saved
+    assert read_config(tmp_path / "m")["target_names"] == ["Sales"]
+
+
+@pytest.mark.slow
 def test_training_practices_compares_the_schedules_and_draws_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

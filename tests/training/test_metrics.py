@@ -4,21 +4,17 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 
-from tabtext.training.metrics import METRICS, rmspe
+from tabtext.training.metrics import measure, rmspe
 
 GENERATOR = np.random.default_rng(0)
 WEIGHT = GENERATOR.random(200).astype(np.float32)
-
-
-def values(task: str, *arrays: np.ndarray, weight: np.ndarray | None = None) -> dict[str, float]:
-    return {metric.name: metric.function(*arrays, weight) for metric in METRICS[task]}
 
 
 @pytest.mark.parametrize("weight", [None, WEIGHT])
 def test_regression_metrics_equal_scikit_learns(weight: np.ndarray | None) -> None:
     truth, predicted = GENERATOR.normal(size=(2, 200, 1))
 
-    found = values("regression", truth, predicted, weight=weight)
+    found = measure("regression", truth, predicted, weight)
 
     assert found == {
         "rmse": sk.root_mean_squared_error(truth, predicted, sample_weight=weight),
@@ -33,7 +29,7 @@ def test_binary_metrics_equal_scikit_learns(weight: np.ndarray | None) -> None:
     yes = GENERATOR.random(200).round(1)  # rounded: ties
     probabilities = np.stack([1 - yes, yes], axis=1)
 
-    found = values("classification", truth, probabilities, weight=weight)
+    found = measure("classification", truth, probabilities, weight)
 
     labels = probabilities.argmax(axis=1)
     assert found == pytest.approx(
@@ -49,7 +45,7 @@ def test_multiclass_area_is_the_mean_of_one_against_the_rest() -> None:
     truth = GENERATOR.integers(0, 4, 200)
     probabilities = GENERATOR.dirichlet(np.ones(4), 200)
 
-    found = values("classification", truth, probabilities)
+    found = measure("classification", truth, probabilities)
 
     expected = sk.roc_auc_score(truth, probabilities, multi_class="ovr", average="macro")
     assert found["roc_auc"] == pytest.approx(expected)
@@ -59,7 +55,7 @@ def test_multilabel_metrics_equal_scikit_learns() -> None:
     truth = GENERATOR.integers(0, 2, (200, 3)).astype(np.float32)
     probabilities = GENERATOR.random((200, 3))
 
-    found = values("multilabel", truth, probabilities)
+    found = measure("multilabel", truth, probabilities)
 
     losses = [sk.log_loss(truth[:, k], probabilities[:, k]) for k in range(3)]
     areas = sk.roc_auc_score(truth, probabilities, average="macro")
@@ -69,8 +65,8 @@ def test_multilabel_metrics_equal_scikit_learns() -> None:
 
 
 def test_what_cannot_be_measured_is_nan_and_not_an_error() -> None:
-    one_class = values("classification", np.zeros(3, int), np.full((3, 2), 0.5))
-    one_row = values("regression", np.ones((1, 1)), np.zeros((1, 1)))
+    one_class = measure("classification", np.zeros(3, int), np.full((3, 2), 0.5))
+    one_row = measure("regression", np.ones((1, 1)), np.zeros((1, 1)))
 
     assert np.isnan(one_class["roc_auc"])
     assert np.isnan(one_row["r2"])
