@@ -33,6 +33,16 @@ ROLES = {"Store": "categorical", "Date_week": "categorical"}
 MODEL = {"target_transform": "log", "roles": ROLES, "exclude": UNUSED}
 
 
+def of_stores(splits: Splits, last: int) -> Splits:
+    """Return the days of the first stores; they know nothing of the others."""
+
+    def kept(days: pd.DataFrame) -> pd.DataFrame:
+        return days[days["Store"] <= last]
+
+    parts = map(kept, splits)
+    return Splits(splits.name, *parts, target=splits.target, unlabelled=kept(splits.unlabelled))
+
+
 def with_features(splits: Splits) -> dict[str, pd.DataFrame]:
     """Add what the calendar and the days around each day say; closed days count for that."""
     rows = splits.together()
@@ -65,10 +75,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--stores", type=int, default=1115, help="use so many of them")
     parser.add_argument("--out", type=Path, default=Path("runs/rossmann"), help="for the model")
     arguments = parser.parse_args(argv)
-    parts = {
-        name: days[days["Store"] <= arguments.stores]
-        for name, days in with_features(load_rossmann(arguments.folder)).items()
-    }
+    parts = with_features(of_stores(load_rossmann(arguments.folder), arguments.stores))
     train = without_outliers(parts["train"])
     valid, test = (parts[name].query("Sales > 0") for name in ("valid", "test"))
 
