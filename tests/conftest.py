@@ -22,6 +22,12 @@ def _share_the_cores() -> None:
         torch.set_num_threads(1)
 
 
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the pictures of reports blank, which are drawn all the same: pixels take the time."""
+    monkeypatch.setattr("tabtext.reports.page._png", lambda axes: "")
+
+
 @pytest.fixture(scope="session")
 def larger_data() -> Path:
     """Folder of the larger public data sets, or a skip with the reason."""

@@ -12,6 +12,7 @@ from tabtext.cli.language_models import lm
 from tabtext.cli.messages import logging_to_stderr, readable_messages
 from tabtext.cli.models import demo, evaluate, inspect, predict
 from tabtext.cli.options import SHORT_HELP
+from tabtext.cli.reports import report
 from tabtext.cli.sentiment import sentiment
 from tabtext.cli.tables import fit
 from tabtext.cli.tuning import tune
@@ -43,7 +44,7 @@ def before_any_command(
     context.with_resource(logging_to_stderr(verbose))
 
 
-for command in (fit, tune, predict, evaluate, inspect, demo):
+for command in (fit, tune, predict, evaluate, inspect, report, demo):
     app.command()(command)
 app.add_typer(lm, name="lm")
 app.add_typer(sentiment, name="sentiment")

@@ -22,6 +22,7 @@ from tabtext.cli.options import (
     LanguageModelName,
     LearningRate,
     MaxTime,
+    NoReport,
     OutModel,
     OwnDevice,
     OwnEpochs,
@@ -34,6 +35,7 @@ from tabtext.cli.options import (
     Tokens,
     ValidTexts,
 )
+from tabtext.cli.reports import report_fit
 from tabtext.cli.runs import checkpoints_beside, given, save_and_report
 from tabtext.errors import ParameterError
 
@@ -133,6 +135,7 @@ def train(
     seed: Seed = 0,
     device: Device = "auto",
     resume: Resume = False,
+    no_report: NoReport = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a language model on the texts of DATA and save it.
@@ -163,6 +166,7 @@ def train(
     with checkpoints_beside(out, "lm", "train", resume=resume) as checkpoints:
         model.fit(data, validation=valid, checkpoints=checkpoints, resume=resume)
         save_and_report(model, out)
+    report_fit(model, out, None, valid, wanted=not no_report)
 
 
 @lm.command()
@@ -180,6 +184,7 @@ def fine_tune(
     seed: OwnSeed = None,
     device: OwnDevice = None,
     resume: Resume = False,
+    no_report: NoReport = False,
     quiet: Quiet = False,
 ) -> None:
     """Go on from the language model MODEL with the texts of DATA, and save it as a new one.
@@ -212,6 +217,7 @@ def fine_tune(
             resume=resume,
         )
         save_and_report(tuned, out)
+    report_fit(tuned, out, None, valid, wanted=not no_report)
 
 
 @lm.command()

@@ -201,6 +201,9 @@ OwnDevice = Annotated[
     str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:1 ...; default: as MODEL.")
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run was.")]
+NoReport = Annotated[
+    bool, typer.Option("--no-report", help="Write no report.html into the model's directory.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 
 # -- tables ----------------------------------------------------------------------------------------

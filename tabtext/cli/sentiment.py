@@ -19,6 +19,7 @@ from tabtext.cli.options import (
     LearningRate,
     MaxTime,
     ModelDirectory,
+    NoReport,
     OutModel,
     Quiet,
     Resume,
@@ -31,6 +32,7 @@ from tabtext.cli.options import (
     Tokens,
     ValidTexts,
 )
+from tabtext.cli.reports import report_fit
 from tabtext.cli.runs import checkpoints_beside, given, save_and_report
 from tabtext.cli.targets import guess_task
 from tabtext.errors import ParameterError
@@ -81,6 +83,7 @@ def fit(
     seed: Seed = 0,
     device: Device = "auto",
     resume: Resume = False,
+    no_report: NoReport = False,
     quiet: Quiet = False,
 ) -> None:
     """Fit a model on the labelled texts of DATA and save it.
@@ -138,6 +141,7 @@ def fit(
             resume=resume,
         )
         save_and_report(model, out)
+    report_fit(model, out, table, valid, wanted=not no_report)
 
 
 sentiment.command()(predict)

@@ -14,6 +14,7 @@ from tabtext.cli.options import (
     LanguageModelOption,
     LearningRate,
     MaxTime,
+    NoReport,
     OutModel,
     PrecisionName,
     Presets,
@@ -30,6 +31,7 @@ from tabtext.cli.options import (
     ValidTable,
     Weight,
 )
+from tabtext.cli.reports import report_fit
 from tabtext.cli.runs import checkpoints_beside, given, save_and_report
 from tabtext.cli.targets import guess_task
 from tabtext.errors import ParameterError
@@ -73,6 +75,7 @@ def fit(
     seed: Seed = 0,
     device: Device = "auto",
     resume: Resume = False,
+    no_report: NoReport = False,
     quiet: Quiet = False,
 ) -> None:
     """Fit a model on the table DATA and save it.
@@ -119,6 +122,7 @@ def fit(
             resume=resume,
         )
         save_and_report(model, out)
+    report_fit(model, out, table, valid, wanted=not no_report)
 
 
 def new_estimator(

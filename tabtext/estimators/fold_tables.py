@@ -81,7 +81,11 @@ def relearned_tables(
     with seeded(options.seed, next(model.parameters()).device):
         _tables_of(model).reset_parameters()
         trainer = network.new_trainer(_TablesLast(model), target, row_loss, None, options=options)
-        trainer.fit(network.batches_of(rows, model, batch_size, shuffle=True))
+        trainer.fit(
+            network.batches_of(
+                rows, network.input_tensors(rows.encoded), model, batch_size, shuffle=True
+            )
+        )
     return learned_tables(model.encoder)
 
 

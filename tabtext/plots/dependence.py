@@ -85,6 +85,8 @@ def plot_dependence(
         _rug(ax, observed, values)
     if np.issubdtype(values.dtype, np.datetime64):
         date_axis(ax)
+    else:
+        ax.locator_params(axis="x", nbins=6)
     _leave_room(ax, lines)
     ax.set(xlabel=shortened(label, 40), ylabel=shortened(predicted_label, 34))
     _legend(ax, names)

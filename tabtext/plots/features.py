@@ -84,7 +84,7 @@ def plot_embeddings(
     embeddings: "pd.DataFrame",
     *,
     counts: "pd.Series[int] | None" = None,
-    n_labels: int = 25,
+    n_labels: int = 16,
     ax: "Axes | None" = None,
 ) -> "Axes":
     """Draw learned vectors of categories in the plane of their two main directions (PCA).
@@ -139,7 +139,10 @@ def plot_embeddings(
     ax.set(xlabel=f"first direction ({first:.0%} of variance)", ylabel=f"second ({second:.0%})")
     ax.locator_params(nbins=5)
     names = [shortened(str(name), 18) for name in vectors.index]
-    _label(ax, points, names, np.argsort(-weights, kind="stable")[:n_labels])
+    order = np.argsort(-weights, kind="stable")
+    # Of categories that no row has, nothing is known that would be worth a name.
+    order = order[weights[order] > 0] if weights.any() else order
+    _label(ax, points, names, order[:n_labels])
     return ax
 
 
@@ -166,13 +169,15 @@ def _label(
                 color=INK,
                 path_effects=[withStroke(linewidth=2.5, foreground="white")],
             )
-            box = text.get_window_extent()
+            box = text.get_window_extent().padded(_BETWEEN_NAMES)
             inside = ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1
             if inside and not any(box.overlaps(other) for other in taken):
                 taken.append(box)
                 break
             text.remove()
 
+
+_BETWEEN_NAMES = 2.5  # pixels that stay free around each
 
 # Where a name may stand, from its point: offset in points -> alignment.
 _SIDES: dict[tuple[float, float], tuple[str, str]] = {

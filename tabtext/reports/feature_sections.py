@@ -14,7 +14,7 @@ from tabtext.reports.dependence import Dependence, partial_dependence
 from tabtext.reports.elements import Picture, Section
 from tabtext.reports.levels import most_frequent
 from tabtext.reports.rows import JudgedRows, draw, outputs_for
-from tabtext.tabular.schema import Role
+from tabtext.tabular.schema import Role, Schema
 from tabtext.training.targets import ClassificationTarget, MultilabelTarget
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def dependence_section(
     overall = predict(sample).mean(axis=0)
     schema = model.schema_
     pictures: list[Picture] = []
-    for column in columns[:_N_DEPENDENCES]:
+    for column in _worth_a_look(schema, columns):
         role, parts = schema.role(column), _date_parts(model, column)
         found = partial_dependence(predict, sample, everyone, column, role, date_parts=parts)
         pictures += [_picture(one, view, overall) for one in found]
@@ -156,9 +156,18 @@ def dependence_section(
         f"The mean prediction over {sample.num_rows:,} rows when one column is set to a value in "
         "all of them, the others being as they are (partial dependence). It shows what the model "
         "has learned, not what would happen; where columns hang together, some of these rows "
-        "cannot exist."
+        "cannot exist. Each picture has a scale of its own."
     )
     return Section("How predictions depend on columns", [text], pictures=pictures)
+
+
+def _worth_a_look(schema: Schema, columns: Sequence[str]) -> list[str]:
+    """The first few columns, and the first of each kind that is not among them."""
+    kinds = (Role.CATEGORICAL, Role.CONTINUOUS, Role.DATETIME)
+    usable = [column for column in columns if schema.role(column) in kinds]
+    first_of_kind = {schema.role(column): column for column in reversed(usable)}.values()
+    wanted = {*usable[:_N_DEPENDENCES], *first_of_kind}
+    return [column for column in usable if column in wanted]
 
 
 @dataclass(frozen=True)

@@ -190,7 +190,11 @@ def _result_section(model: Any, rows: JudgedRows, description: str, unit: str) -
     if len(rows) < rows.n_usable:
         text.append(f"They were drawn at random from {rows.n_usable:,}.")
     measured = measure(model.target_.task, rows.truth, rows.outputs)
-    facts = {metric_label(name, unit): value for name, value in measured.items()}
+    # Always four digits: 13 minutes would look as if they were counted.
+    facts: dict[str, Any] = {
+        metric_label(name, unit): f"{value:#.4g}" if np.isfinite(value) else None
+        for name, value in measured.items()
+    }
     return Section("Result", [" ".join(text)], facts={**facts, "rows": len(rows)})
 
 

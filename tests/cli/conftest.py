@@ -11,7 +11,7 @@ from tabtext.cli import app
 from tabtext.datasets import load_snippets
 from tests.estimators.conftest import shops
 
-FAST = ("--epochs", "1", "--quiet")
+FAST = ("--epochs", "1", "--quiet", "--no-report")
 
 
 def run(*arguments: object) -> Result:

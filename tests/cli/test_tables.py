@@ -16,7 +16,7 @@ def test_practices_of_training_are_options(tables: Path) -> None:
 
     run_well(
         "fit", tables / "train.csv", "--target", "Sales", "--out", out, "--quiet", "--epochs", 3,
-        "--schedule", "sgdr_doubling", "--averaging", "ema", "--max-time", "1h",
+        "--no-report", "--schedule", "sgdr_doubling", "--averaging", "ema", "--max-time", "1h",
     )  # fmt: skip
 
     recipe = tabtext.load(out).card_["recipe"]
@@ -30,7 +30,7 @@ def test_preset_and_folds_are_options(tables: Path) -> None:
 
     run_well(
         "fit", tables / "train.csv", "--target", "Sales", "--out", out, "--quiet", "--epochs", 1,
-        "--preset", "best", "--folds", 2,
+        "--no-report", "--preset", "best", "--folds", 2,
     )  # fmt: skip
 
     model = tabtext.load(out)
@@ -55,7 +55,7 @@ def test_an_interrupted_fit_prints_the_command_that_resumes_it(tables: Path) -> 
 
     assert process.returncode == 128 + signal.SIGTERM
     assert "tabtext -v fit --resume" in message
-    run_well(*command[3:], "--resume", "--max-time", "0.001s", "--quiet")
+    run_well(*command[3:], "--resume", "--max-time", "0.001s", "--quiet", "--no-report")
     history = tabtext.load(tables / "interrupted").history_
     assert history.stopped is not None
     assert len(history.epochs) >= 3  # a new run would have ended in its first
