@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tabtext.cli.messages import is_first_process, say
+from tabtext.cli.messages import say
 from tabtext.cli.options import ModelDirectory
 from tabtext.errors import MissingFileError, TabTextError
+from tabtext.progress import is_first_process
 
 if TYPE_CHECKING:
     import pyarrow as pa
