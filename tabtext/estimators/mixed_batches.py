@@ -13,6 +13,7 @@ from tabtext.estimators.samples import EncodedSample
 from tabtext.estimators.text_batches.documents import DocumentBatches
 from tabtext.mixed.network import read_column
 from tabtext.mixed.rows import MixedRows
+from tabtext.progress import step
 from tabtext.text.documents import Documents
 from tabtext.text.encoder.awd_lstm import AWDLSTM
 from tabtext.text.special_tokens import PADDING_ID
@@ -48,25 +49,36 @@ def pooled_texts(encoders: Sequence[AWDLSTM], texts: Sequence[Documents]) -> NDA
         One set for each column.
     """
     of_columns = list(encoders) * len(texts) if len(encoders) == 1 else encoders
-    columns = [_pooled_column(*pair) for pair in zip(of_columns, texts, strict=True)]
+    total = sum(int(np.count_nonzero(documents.lengths)) for documents in texts)
+    columns: list[NDArray[np.float32]] = []
+    with step("reading texts") as progress:
+        done = 0
+        for encoder, documents in zip(of_columns, texts, strict=True):
+            pooled = np.zeros((len(documents), 4 * encoder.options.embedding_width + 1), np.float32)
+            for rows, features in _read(encoder.eval(), documents):
+                pooled[rows] = features
+                done += len(rows)
+                progress(done, total)
+            columns.append(pooled)
     return np.stack(columns, axis=1)
 
 
-def _pooled_column(encoder: AWDLSTM, documents: Documents) -> NDArray[np.float32]:
-    encoder.eval()
-    pooled = np.zeros((len(documents), 4 * encoder.options.embedding_width + 1), np.float32)
+def _read(
+    encoder: AWDLSTM, documents: Documents
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    """Yield which documents were read, and what an encoder tells of them; missing ones never."""
     there = np.flatnonzero(documents.lengths)
-    if not len(there):
-        return pooled
     batches = DocumentBatches(
         documents.take(there),
         batch_size=_DOCUMENTS_AT_ONCE,
         device=encoder.embedding.weight.device,
         max_tokens_per_batch=_TOKENS_AT_ONCE,
     )
-    found = [read_column(encoder, *batch.inputs).float().cpu() for batch in batches.walk(0, seed=0)]
-    pooled[there[batches.order]] = torch.cat(found).numpy()
-    return pooled
+    order, begin = there[batches.order], 0
+    for batch in batches.walk(0, seed=0):
+        rows = order[begin : begin + len(batch)]
+        yield rows, read_column(encoder, *batch.inputs).float().cpu().numpy()
+        begin += len(rows)
 
 
 class TokenBatches:
