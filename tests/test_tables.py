@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import scipy.sparse
 
 from tabtext.errors import (
     ColumnTypeError,
@@ -80,14 +81,55 @@ def test_floats_of_pandas_are_not_copied() -> None:
 
 @pytest.mark.parametrize("data", [3, [{"a": 1}], None, "nothing"])
 def test_what_is_no_table_is_refused(data: Any) -> None:
-    with pytest.raises((ColumnTypeError, FileFormatError)):
+    with pytest.raises((ColumnTypeError, DataError)):
         as_table(data)
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 2, 2)])
 def test_an_array_must_have_two_dimensions(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ColumnTypeError, match="Reshape your data"):
+    with pytest.raises(DataError, match="Reshape your data"):
         as_table(np.zeros(shape))
+
+
+def test_a_list_of_rows_is_a_table() -> None:
+    assert as_table([[1.5, 2], [3, None]]).to_pydict() == {"x0": [1.5, 3.0], "x1": [2, None]}
+    assert (
+        as_table([(1, 2.5), (3, 4.5)]).to_pydict()
+        == as_table(np.array([[1, 2.5], [3, 4.5]])).to_pydict()
+    )
+
+
+def test_rows_of_numbers_and_texts_keep_the_type_of_each_column() -> None:
+    table = as_table([["a", 1.5], ["b", 2.5]])
+
+    assert [str(kind) for kind in table.schema.types] == ["string", "double"]
+
+
+def test_what_numpy_reads_is_an_array() -> None:
+    class Rows:
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            return np.array([[1.0, 2.0]])
+
+    assert as_table(Rows()).to_pydict() == {"x0": [1.0], "x1": [2.0]}
+
+
+@pytest.mark.parametrize("kind", ["csr_array", "csr_matrix", "dok_array"])
+def test_sparse_matrices_are_refused(kind: str) -> None:
+    with pytest.raises(ColumnTypeError, match=r"X is a sparse .*X\.toarray\(\)"):
+        as_table(getattr(scipy.sparse, kind)(np.eye(3)), what="X")
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((3, 1), complex), "Complex data not supported"),
+        (np.zeros((3, 0)), r"0 feature\(s\) \(shape=\(3, 0\)\)"),
+        ([[1, 2], [3]], "rows differ in length"),
+    ],
+)
+def test_unusable_arrays_are_explained(array: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        as_table(array)
 
 
 @pytest.mark.parametrize(

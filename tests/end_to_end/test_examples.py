@@ -166,3 +166,18 @@ def test_mixed_compares_both_kinds_of_columns_with_the_table_alone(
     for part in ("table and texts", "table alone", "columns of text: text", "the same prediction"):
         assert part in printed
     assert (tmp_path / "model" / "config.json").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:missing values in columns that had none")
+@pytest.mark.filterwarnings("ignore:columns set aside")
+def test_embeddings_for_gbdt_compares_categories_and_vectors(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    example("embeddings_for_gbdt").main(["--rows", "800"])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "800 flights to learn from, 800 to judge by"
+    for line, name in zip(lines[2:5], ("categories", "vectors of the", "vectors of"), strict=True):
+        assert line.startswith(name)
+    assert lines[5].startswith("December, once: categories ")

@@ -1,17 +1,22 @@
 """What comes through the door of an estimator: texts, tables, targets, in all their forms."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
+from sklearn.exceptions import DataConversionWarning
 
-from tabtext.errors import ColumnTypeError, UnknownColumnError
-from tabtext.estimators import TabularClassifier, TextClassifier
+from tabtext.errors import ColumnTypeError, DataError, UnknownColumnError
+from tabtext.estimators import TabularClassifier, TabularRegressor, TextClassifier
 from tabtext.estimators.inputs import read_labelled, read_sample
 from tabtext.estimators.text_inputs import as_text_table, columns_of_fit
+from tests.estimators.conftest import QUICK
 
 TEXTS = ["a good film", "a bad film"] * 6
 LABELS = ["pos", "neg"] * 6
@@ -85,6 +90,93 @@ def test_categories_of_polars_are_learned() -> None:
     assert model.predict(views).shape == (12,)
 
 
+# -- tables ----------------------------------------------------------------------------------------
+
+
+KINDS: dict[str, Callable[[pd.DataFrame], Any]] = {
+    "pandas, object": lambda frame: frame.astype({"State": object}),
+    "pandas, str": lambda frame: frame.astype({"State": "str"}),
+    "pandas, string[pyarrow]": lambda frame: frame.astype({"State": "string[pyarrow]"}),
+    "pandas, string[python]": lambda frame: frame.astype({"State": "string[python]"}),
+    "pandas, category": lambda frame: frame.astype({"State": "category"}),
+    "pandas, all of Arrow": lambda frame: frame.convert_dtypes(dtype_backend="pyarrow"),
+    "pandas, nullable": lambda frame: frame.convert_dtypes(dtype_backend="numpy_nullable"),
+    "polars": pl.from_pandas,
+    "pyarrow": lambda frame: pa.Table.from_pandas(frame, preserve_index=False),
+    "duckdb": lambda frame: duckdb.sql("select * from frame"),
+}
+
+
+@pytest.fixture(scope="module")
+def shops_with_gaps(frame: pd.DataFrame) -> pd.DataFrame:
+    rows = frame.drop(columns="Date")[:200]
+    return rows.assign(State=rows["State"].mask(rows.index % 7 == 0))
+
+
+@pytest.fixture(scope="module")
+def expected(shops_with_gaps: pd.DataFrame) -> np.ndarray:
+    model = TabularRegressor(**QUICK).fit(shops_with_gaps, target="Sales")
+    return model.predict(shops_with_gaps)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_table_is_fitted_and_predicted_the_same(
+    kind: str, shops_with_gaps: pd.DataFrame, expected: np.ndarray
+) -> None:
+    given = KINDS[kind](shops_with_gaps)
+
+    model = TabularRegressor(**QUICK).fit(given, target="Sales")
+
+    np.testing.assert_array_equal(model.predict(given), expected)
+    np.testing.assert_array_equal(model.predict(shops_with_gaps), expected)
+
+
+def test_arrays_lists_and_arrays_of_objects_are_fitted_and_predicted_the_same(
+    shops_with_gaps: pd.DataFrame,
+) -> None:
+    sales = shops_with_gaps["Sales"].to_numpy()
+    array = shops_with_gaps[["Distance", "Promo"]].astype(float).to_numpy()
+    kinds = [array, array.tolist(), array.astype(object), np.asfortranarray(array), list(array)]
+    of_array = TabularRegressor(**QUICK).fit(array, sales)
+    expected = of_array.predict(array)
+
+    for given in kinds:
+        np.testing.assert_array_equal(of_array.predict(given), expected)
+        again = TabularRegressor(**QUICK).fit(given, sales.tolist())
+        np.testing.assert_array_equal(again.predict(array), expected)
+
+
+def test_rows_that_mix_texts_and_numbers_are_fitted_as_a_table_is(
+    shops_with_gaps: pd.DataFrame,
+) -> None:
+    columns = shops_with_gaps[["State", "Distance"]]
+    rows = [[s if isinstance(s, str) else None, d] for s, d in columns.itertuples(index=False)]
+    sales = shops_with_gaps["Sales"].to_numpy()
+
+    of_rows = TabularRegressor(**QUICK).fit(rows, sales)
+    of_frame = TabularRegressor(**QUICK).fit(columns, sales)
+
+    np.testing.assert_array_equal(of_rows.predict(rows), of_frame.predict(columns))
+
+
+def test_an_array_must_have_the_columns_of_the_fit() -> None:
+    array = np.random.default_rng(0).normal(size=(20, 3))
+    model = TabularRegressor(**QUICK).fit(array, array[:, 0])
+
+    for wrong in (array[:, :2], np.c_[array, array]):
+        with pytest.raises(DataError, match="features, but TabularRegressor is expecting 3"):
+            model.predict(wrong)
+        with pytest.raises(DataError, match="features, but TabularRegressor is expecting 3"):
+            model.score(wrong, array[:, 0])
+
+
+def test_an_array_may_hold_the_target_or_not() -> None:
+    array = np.random.default_rng(0).normal(size=(20, 4))
+    model = TabularRegressor(**QUICK).fit(array, target="x3")
+
+    np.testing.assert_array_equal(model.predict(array[:, :3]), model.predict(array))
+
+
 # -- names of columns ------------------------------------------------------------------------------
 
 
@@ -152,6 +244,18 @@ def test_an_index_of_pandas_is_a_target(index: "pd.Index[Any]") -> None:
 
     assert sample.targets == (index.name or "target",)
     assert sample.target_table.column(0).to_pylist() == index.tolist()
+
+
+def test_a_column_vector_is_one_target_with_a_warning() -> None:
+    with pytest.warns(DataConversionWarning, match="column-vector y"):
+        sample = read_sample({"x": [1.0, 2.0]}, np.array([[3.0], [4.0]]))
+
+    assert sample.target_table.to_pydict() == {"target": [3.0, 4.0]}
+
+
+def test_one_class_among_rows_that_weigh_is_refused() -> None:
+    with pytest.raises(DataError, match="in every row that weighs more than 0, one class"):
+        TabularClassifier(**QUICK).fit({"x": range(10)}, [0, 1] * 5, sample_weight=[0, 1] * 5)
 
 
 def test_targets_in_views_can_be_split() -> None:
