@@ -72,7 +72,7 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
     card_ : dict
         What was given, done and reached; ``tabtext inspect`` prints it.
     feature_names_in_ : ndarray of str
-        The columns of ``X`` at the fit.
+        The columns of ``X`` at the fit; those of an array are called x0, x1 ...
     n_features_in_ : int
         How many those are.
     validation_rows_ : ndarray of int or None
@@ -205,7 +205,7 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
 
         Parameters
         ----------
-        X : DataFrame, Arrow table, 2-D array or path of a CSV or Parquet file
+        X : DataFrame, Arrow table, 2-D array, list of rows or path of a CSV or Parquet file
             One row per example. Text estimators also take a list, array or Series of texts.
         y : array, Series or DataFrame, optional
             Targets, unless ``target`` names them.
