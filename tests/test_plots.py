@@ -250,6 +250,7 @@ def test_every_picture_draws_where_it_is_told() -> None:
     frame = pd.DataFrame({"train_loss": [3.0, 2.0], "valid_loss": [3.0, 1.5]})
     importance = pd.DataFrame({"importance": [1.0], "standard_deviation": [0.0]}, index=["a"])
     vectors = pd.DataFrame(GENERATOR.normal(size=(4, 3)), index=list("abcd"))
+    both = np.stack([TRUTH, ~TRUTH], axis=1)
 
     drawn = [
         plots.plot_history(frame, ax=ax),
@@ -266,6 +267,15 @@ def test_every_picture_draws_where_it_is_told() -> None:
         plots.plot_embeddings(vectors, ax=ax),
         plots.plot_accuracy_by(PROBABILITY, TRUTH, label="tokens", ax=ax),
         plots.plot_coverage(quantities, {0.9: np.stack([quantities, quantities], axis=1)}, ax=ax),
+        plots.plot_error_by(PROBABILITY, quantities, label="tokens", ax=ax),
+        plots.plot_metric([0.5, 0.6], label="accuracy", ax=ax),
+        plots.plot_step_losses([0.5, 0.4], ax=ax),
+        plots.plot_distribution(quantities, label="x", ax=ax),
+        plots.plot_levels(["a"], np.array([3]), label="x", ax=ax),
+        plots.plot_dependence(np.arange(2.0), np.ones(2), label="x", ax=ax),
+        plots.plot_dependence_on_levels(["a"], np.ones(1), label="x", ax=ax),
+        plots.plot_roc_per_class(both, both * 1.0, ["a", "b"], ax=ax),
+        plots.plot_precision_recall_per_class(both, both * 1.0, ["a", "b"], ax=ax),
     ]
 
     curve = plots.plot_learning_rate_curve([0.1, 0.2], [0.9, 0.8], {}, ax=logarithmic)

@@ -174,3 +174,21 @@ def test_the_page_fits_phones_and_paper(html: str) -> None:
     tables = re.findall(r"(<div[^>]*>)<table>", html)
     assert tables
     assert all('class="scroll"' in box for box in tables)
+
+
+def test_small_pictures_stand_after_large_ones_in_a_grid_of_their_own() -> None:
+    small, large = (plots.plot_learning_rate([0.1, 0.2]) for _ in range(2))
+
+    html = page(
+        [Section("Pictures", pictures=[Picture("one", small, "small"), Picture("two", large)])]
+    )
+
+    grids = re.findall(r'<div class="(pictures[^"]*)">\s*<figure><img [^>]*alt="(\w+)"', html)
+    assert grids == [("pictures", "two"), ("pictures small", "one")]
+
+
+def test_a_long_table_has_a_frame_on_screens_and_none_on_paper() -> None:
+    html = page([Section("Columns", tables=[Table(["a"], [[1]], scrolls=True)])])
+
+    assert '<div class="scroll low" tabindex="0">' in html
+    assert "max-height: none" in html.split("@media print")[1]

@@ -110,7 +110,7 @@ def test_rows_of_one_class_have_no_curves(
     page = Page(tabtext.write_report(classifier, rows, tmp_path / "report.html"))
 
     assert "All these rows are 'late'; curves need rows of both classes." in page.text
-    assert not any(caption.startswith("ROC") for caption in page.captions)
+    assert not any(caption.startswith("ROC curve") for caption in page.captions)
 
 
 @pytest.mark.usefixtures("unrendered")
