@@ -156,7 +156,9 @@ def _label(
     # Only drawing tells where the constrained layout puts the axes, thus where texts collide.
     figure_of(ax).draw_without_rendering()
     taken: list[Bbox] = []
-    for position in order:
+    places = ax.transData.transform(points[order])
+    for number, position in enumerate(order):
+        others = np.delete(places, number, axis=0)
         for offset, (horizontal, vertical) in _SIDES.items():
             text = ax.annotate(
                 names[position],
@@ -171,7 +173,8 @@ def _label(
             )
             box = text.get_window_extent().padded(_BETWEEN_NAMES)
             inside = ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1
-            if inside and not any(box.overlaps(other) for other in taken):
+            is_free = not any(box.overlaps(other) for other in taken)
+            if inside and is_free and not box.count_contains(others):
                 taken.append(box)
                 break
             text.remove()

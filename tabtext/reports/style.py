@@ -49,7 +49,9 @@ td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 @media (max-width: 30rem) { table { font-size: .8rem; } th, td { padding-right: .5rem;
   max-width: 16rem; } h1 { font-size: 1.45rem; } }
 @media print { nav { display: none; } body { max-width: none; padding: 0; font-size: 10.5pt; }
-  .scroll { overflow: visible; background: none; max-height: none; } table { width: auto; }
+  .scroll { overflow: visible; background: none; max-height: none; } table { width: auto;
+  font-size: 8pt; } th, td { padding-right: .5rem; max-width: none; overflow-wrap: anywhere; }
+  td:last-child:not(.number) { min-width: 0; }
   tr { break-inside: avoid; }
   h2 { break-after: avoid; } thead { display: table-header-group; }
   .pictures { grid-template-columns: 1fr 1fr; }

@@ -195,7 +195,8 @@ def test_a_report_prints_to_a_few_pages(browser: Browser, pages: dict[str, Path]
 def test_the_check_finds_what_is_too_wide(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "wide.html"
     path.write_text(
-        "<meta name=viewport content='width=device-width'><div style='width:900px'>wide</div>"
+        "<meta name=viewport content='width=device-width'><style>body { margin: 0 }</style>"
+        "<div style='width: 900px'>wide</div>"
         "<script>console.error('broken')</script>"
     )
 
