@@ -16,8 +16,9 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "tabtext"
 
 USERS_LOOK_HERE = {
-    "tabtext", "tabtext.estimators", "tabtext.model_card", "tabtext.plots", "tabtext.progress",
-    "tabtext.tabular", "tabtext.text", "tabtext.training", "tabtext.tuning",
+    "tabtext", "tabtext.estimators", "tabtext.mixed", "tabtext.model_card", "tabtext.plots",
+    "tabtext.progress", "tabtext.reports", "tabtext.tabular", "tabtext.text", "tabtext.training",
+    "tabtext.tuning",
 }  # fmt: skip
 """Each function and class that one of these offers says all, and has an example that runs."""
 

@@ -25,7 +25,12 @@ from tabtext.estimators.mixed_batches import TokenBatches, pooled_texts, row_ten
 from tabtext.estimators.mixed_parameters import MixedParameters
 from tabtext.estimators.origin import adapt_to
 from tabtext.estimators.samples import EncodedSample, PreparedRows
-from tabtext.estimators.text_card import token_counts, tokenizer_library, tokenizer_name
+from tabtext.estimators.text_card import (
+    facts_of_origin,
+    token_counts,
+    tokenizer_library,
+    tokenizer_name,
+)
 from tabtext.estimators.text_columns import chosen_columns
 from tabtext.mixed.fused import FusedEnsemble, FusedNetwork, TextColumns
 from tabtext.mixed.network import MixedNetwork
@@ -264,6 +269,9 @@ class MixedTraining(MixedParameters[MixedRows]):
     ) -> None:
         text = self.preprocessor_.text
         valid = None if rows.valid is None else laid_together(rows.valid.encoded.texts)
+        origin = self._language_model()
+        if origin is not None:
+            self.card_["language_model"] = facts_of_origin(origin, self.language_model)
         self.card_["tokens"] = token_counts(
             laid_together(rows.train.encoded.texts), valid, len(text.vocabulary_)
         )
@@ -305,7 +313,6 @@ class MixedTraining(MixedParameters[MixedRows]):
     # -- card --------------------------------------------------------------------------------
 
     def _recipe(self, options: TrainingOptions, n_rows: int) -> dict[str, Any]:
-        origin = self._language_model()
         epochs = self.count_unfrozen_epochs()
         return {
             **super()._recipe(options, n_rows),
@@ -313,7 +320,6 @@ class MixedTraining(MixedParameters[MixedRows]):
             **({"unfrozen_epochs": epochs, "unfreezing": self.unfreezing} if epochs else {}),
             "text_columns": list(self.preprocessor_.text_columns),
             "tokenizer": tokenizer_name(self.preprocessor_.text.tokenizer_),
-            "language_model": None if origin is None else origin.card_["rows"],
         }
 
     def _libraries(self) -> Sequence[str]:

@@ -24,6 +24,14 @@ class Picture:
         What a function of ``tabtext.plots`` returned.
     size : {"large", "small"}
         Two large ones stand beside each other where there is room, or three small ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tabtext.plots import plot_predicted
+    >>> axes = plot_predicted(np.array([1.0, 2.0]), np.array([1.1, 1.9]))
+    >>> Picture("Predicted against true", axes).size
+    'large'
     """
 
     caption: str
@@ -50,6 +58,11 @@ class Table:
     ------
     ParameterError
         If a row has more or fewer cells than the head.
+
+    Examples
+    --------
+    >>> len(Table(("model", "rmse"), [("tabtext", 12.5), ("boosting", 12.9)]).rows)
+    2
     """
 
     head: Sequence[str]
@@ -75,6 +88,11 @@ class Excerpt:
         What is said about the text.
     html : str
         What ``tabtext.plots.coloured_html`` made of it; it is not escaped again.
+
+    Examples
+    --------
+    >>> Excerpt("Taken for praise", "Not <b>bad</b> at all.").caption
+    'Taken for praise'
     """
 
     caption: str
@@ -99,6 +117,11 @@ class Section:
         Name -> short value, shown side by side.
     excerpts : sequence of Excerpt
         Texts with coloured words, below each other.
+
+    Examples
+    --------
+    >>> Section("Data", ["As they came."], facts={"rows": 1200}).facts["rows"]
+    1200
     """
 
     title: str
