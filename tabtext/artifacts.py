@@ -41,6 +41,7 @@ __all__ = [
     "read_tensors",
     "read_weights",
     "require_destination",
+    "whole_directory",
     "write_artifact",
     "write_tensors",
 ]
@@ -105,26 +106,51 @@ def write_artifact(
     >>> read_config(folder)["estimator"], read_weights(folder)["w"].tolist()
     ('Example', [1.0, 1.0])
     """
-    directory = Path(directory).absolute()
-    require_destination(directory)
     tensors = pack(weights) if packed else weights
+    with whole_directory(directory, marker=_CONFIG) as temporary:
+        header = _header(packed=packed)
+        (temporary / _CONFIG).write_text(json.dumps({**header, **config}, indent=2) + "\n")
+        write_tensors(temporary / _WEIGHTS, tensors)
+        yield temporary
+        if "card" in config:
+            readme = to_markdown(_card(temporary, {**header, **config}, Path(directory).name))
+            (temporary / README).write_text(readme, encoding="utf-8")
+    _log.info("saved %s: %s", config.get("estimator", "a model"), directory)
+
+
+@contextmanager
+def whole_directory(directory: Path, *, marker: str) -> Iterator[Path]:
+    """Write a directory that appears under its name when the block ends, or not at all.
+
+    Parameters
+    ----------
+    directory : Path
+        Where it will stand. What already stands there is replaced if it holds the ``marker``.
+    marker : str
+        The file by which such a directory is known from others.
+
+    Yields
+    ------
+    Path
+        The temporary directory, beside the other one.
+
+    Raises
+    ------
+    SaveError
+        As ``write_artifact``.
+    """
+    directory = Path(directory).absolute()
+    require_destination(directory, marker=marker)
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
     except OSError as error:
         raise SaveError(f"cannot write to {directory.parent}: {error}") from error
     try:
-        header = _header(packed=packed)
-        (temporary / _CONFIG).write_text(json.dumps({**header, **config}, indent=2) + "\n")
-        write_tensors(temporary / _WEIGHTS, tensors)
         yield temporary
-        if "card" in config:
-            readme = to_markdown(_card(temporary, {**header, **config}, directory.name))
-            (temporary / README).write_text(readme, encoding="utf-8")
         # mkdtemp makes private directories; an artifact is as readable as its surroundings.
         temporary.chmod(directory.parent.stat().st_mode & 0o777)
         _replace(directory, temporary)
-        _log.info("saved %s: %s", config.get("estimator", "a model"), directory)
     except OSError as error:
         raise SaveError(
             f"the model was not saved to {directory}: {error}. "
@@ -244,13 +270,16 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def require_destination(directory: Path) -> None:
-    """Raise ``SaveError`` unless an artifact may be written there: free, empty, or an artifact."""
+def require_destination(directory: Path, *, marker: str = _CONFIG) -> None:
+    """Raise ``SaveError`` unless an artifact may be written there: free, empty, or an artifact.
+
+    An artifact is what holds the file ``marker``.
+    """
     if not directory.exists():
         return
     if not directory.is_dir():
         raise SaveError(f"{directory} is a file; choose another place for the model")
-    if any(directory.iterdir()) and not (directory / _CONFIG).is_file():
+    if any(directory.iterdir()) and not (directory / marker).is_file():
         raise SaveError(
             f"{directory} holds other files and no saved model, so it is not replaced; "
             "choose another place or empty it first"

@@ -48,7 +48,8 @@ def as_table(data: Any, *, what: str = "data") -> pa.Table:
     data : DataFrame, Table, stream, mapping, 2-D array, list of rows or path
         A pandas frame, a pyarrow table or record batch, anything with ``__arrow_c_stream__``
         (polars, duckdb ...), a mapping of column names to values, a 2-D array or a list of rows
-        (whose columns are called x0, x1 ...), or the path of a CSV or Parquet file.
+        (whose columns are called x0, x1 ...), or the path of a CSV or Parquet file; or rows with
+        names: a list of mappings, or one mapping of column names to single values.
     what : str
         What the caller calls the data, for messages.
 
@@ -71,6 +72,8 @@ def as_table(data: Any, *, what: str = "data") -> pa.Table:
     --------
     >>> as_table({"Store": [1, 2], "State": ["HE", None]}).schema.names
     ['Store', 'State']
+    >>> as_table([{"Store": 1, "State": "HE"}, {"Store": 2}]).to_pydict()
+    {'Store': [1, 2], 'State': ['HE', None]}
     """
     if isinstance(data, str | os.PathLike):
         return read_table(Path(data))
@@ -88,7 +91,9 @@ def as_table(data: Any, *, what: str = "data") -> pa.Table:
             f"{what}.toarray(), or a DataFrame"
         )
     elif isinstance(data, Mapping):
-        table = pa.table({str(name): _to_arrow(values, name) for name, values in data.items()})
+        table = _from_mapping(data)
+    elif _has_named_rows(data):
+        table = _from_rows(data)
     elif is_array(data):
         table = _from_array(_as_array(data, what), what)
     else:
@@ -109,6 +114,8 @@ def is_array(data: Any) -> bool:
     >>> is_array([[1.0, 2.0]]), is_array({"x": [1.0]})
     (True, False)
     """
+    if _has_named_rows(data):
+        return False
     if isinstance(data, np.ndarray | list | tuple):
         return True
     return hasattr(data, "__array__") and not hasattr(data, "columns")
@@ -322,6 +329,27 @@ def _as_array(data: Any, what: str) -> np.ndarray[Any, Any]:
         return np.asarray(data, dtype=object) if array.dtype.kind in "SU" else array
     except ValueError as error:
         raise DataError(f"{what} is no table, since its rows differ in length: {error}") from error
+
+
+def _from_mapping(columns: Mapping[Any, Any]) -> pa.Table:
+    """Columns by name; or one row, where there are only single values."""
+    if columns and all(_is_single(value) for value in columns.values()):
+        return _from_rows([columns])
+    return pa.table({str(name): _to_arrow(values, name) for name, values in columns.items()})
+
+
+def _from_rows(rows: list[Mapping[Any, Any]]) -> pa.Table:
+    """Rows by the names of their values; one that a row lacks is missing."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.table({str(n): _to_arrow([row.get(n) for row in rows], n) for n in names})
+
+
+def _has_named_rows(data: Any) -> bool:
+    return isinstance(data, list) and bool(data) and all(isinstance(row, Mapping) for row in data)
+
+
+def _is_single(value: Any) -> bool:
+    return isinstance(value, str | bytes) or not hasattr(value, "__len__")
 
 
 def _to_arrow(values: Any, name: Any) -> pa.Array | pa.ChunkedArray:

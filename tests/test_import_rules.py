@@ -21,10 +21,11 @@ FORBIDDEN = {
     "model_card": {"*"},
     "dropout": {"tables", "tabular", "text", "training", "estimators", "datasets", *USES},
     "tables": {"tabular", "text", "training", "estimators", "datasets", *USES},
-    "tabular": {"training", "text", "mixed", "estimators", *USES},
-    "text": {"training", "tabular", "mixed", "estimators", *USES},
-    "training": {"tabular", "text", "mixed", "estimators", *USES},
-    "mixed": {"training", "estimators", "datasets", *USES},
+    "tabular": {"training", "text", "mixed", "estimators", "export", *USES},
+    "text": {"training", "tabular", "mixed", "estimators", "export", *USES},
+    "training": {"tabular", "text", "mixed", "estimators", "export", *USES},
+    "export": {"estimators", "datasets", *USES},
+    "mixed": {"training", "estimators", "export", "datasets", *USES},
     "estimators": USES,
     "tuning": SHOWS,
     "plots": {"cli", "demo", "reports"},
@@ -82,6 +83,34 @@ def test_estimators_load_what_only_some_of_them_need_on_first_use() -> None:
         "import sys, tabtext; tabtext.TextClassifier, tabtext.LanguageModel, tabtext.tune;"
         "tabtext.TabTextRegressor;"
         f"print([name for name in {modules!r} if name in sys.modules])"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed.strip() == "[]"
+
+
+TRAINING = {
+    *("averaging", "batch_norm", "checkpoint", "checkpoint_files", "compilation", "loggers"),
+    *("lr_finder", "measurements", "micro_batches", "nonfinite", "optimizers", "plan", "precision"),
+    *("progress", "run", "streaming", "trainer"),
+}
+"""Modules of ``tabtext.training`` that a fitted model does without."""
+
+
+def test_a_saved_tabular_model_predicts_without_what_trains_models(tmp_path: Path) -> None:
+    from tabtext import TabularClassifier
+
+    row = {"State": ["HE", "BY"] * 10, "Sales": [*range(20)]}
+    TabularClassifier(epochs=1, verbose=0).fit(row, [True, False] * 10).save(tmp_path / "model")
+    names = {f"tabtext.training.{module}" for module in TRAINING}
+    names |= {"tabtext.tuning", "tabtext.text.tokenization", "tabtext.tabular.outliers"}
+    names |= {"tabtext.estimators.network_training", "tabtext.export"}
+    names |= {"spacy", "thinc", "matplotlib", "optuna", "onnx", "rich", "torch._dynamo"}
+    code = (
+        f"import sys, tabtext; model = tabtext.load({str(tmp_path / 'model')!r});"
+        "model.predict({'State': 'HE', 'Sales': 3});"
+        f"print(sorted({names!r}.intersection(sys.modules)))"
     )
     printed = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

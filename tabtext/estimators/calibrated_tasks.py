@@ -14,8 +14,6 @@ from tabtext.estimators.inputs import multiplied
 from tabtext.estimators.parameter_checks import require_choice
 from tabtext.estimators.samples import EncodedSample, Features
 from tabtext.estimators.tasks import ClassificationTask, RegressionTask
-from tabtext.estimators.uncertainty import calibrated
-from tabtext.training.calibration import expected_calibration_error
 from tabtext.training.conformal import CalibrationPairs, conformal_bounds, require_coverage
 from tabtext.training.targets import RegressionTarget
 
@@ -196,6 +194,8 @@ class CalibratedClassification(ClassificationTask[Features], Generic[Features]):
         Weights of classes are meant to move probabilities, and a temperature that did not know them
         would take that for a fault.
         """
+        from tabtext.estimators.uncertainty import calibrated
+
         if isinstance(self.target_, RegressionTarget):  # not reachable: classifiers have none
             return
         left_out = "" if self.calibration == "temperature" else "calibration=None"
@@ -214,5 +214,7 @@ class CalibratedClassification(ClassificationTask[Features], Generic[Features]):
     def _metrics_of(
         self, truth: NDArray[Any], outputs: NDArray[Any], weight: NDArray[np.float32] | None
     ) -> dict[str, float]:
+        from tabtext.training.calibration import expected_calibration_error
+
         error = expected_calibration_error(truth, outputs, weight)
         return {**super()._metrics_of(truth, outputs, weight), "calibration_error": error}

@@ -12,16 +12,16 @@ from sklearn.base import clone
 
 from tabtext.errors import DataError, ParameterError
 from tabtext.estimators.folded_training import FoldedTraining
-from tabtext.estimators.importance import permutation_importance
 from tabtext.estimators.inputs import Sample
 from tabtext.estimators.samples import Features
 from tabtext.progress import showing
-from tabtext.tabular.outliers import PruningReport, prune
 from tabtext.training.losses import weighted_mean
-from tabtext.training.lr_finder import LearningRateCurve
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tabtext.tabular.outliers import PruningReport
+    from tabtext.training.lr_finder import LearningRateCurve
 
 __all__ = ["ColumnInspection"]
 
@@ -37,7 +37,7 @@ class ColumnInspection(FoldedTraining[Features], Generic[Features]):
         *,
         target: str | Sequence[str] | None = None,
         sample_weight: Any = None,
-    ) -> LearningRateCurve:
+    ) -> "LearningRateCurve":
         """Try rising learning rates on the network that ``fit`` would train.
 
         The estimator is not changed; a ``fit`` that follows is the same as without.
@@ -89,6 +89,8 @@ class ColumnInspection(FoldedTraining[Features], Generic[Features]):
             Indexed by ``feature``, most important first: ``importance`` (mean rise of the loss)
             and ``standard_deviation`` over the repeats.
         """
+        from tabtext.estimators.importance import permutation_importance
+
         if n_repeats < 1 or max_rows < 1:
             raise ParameterError(f"n_repeats={n_repeats}, max_rows={max_rows}: both at least 1")
         sample = self._encode(self._labelled(X, y, None).draw(max_rows, seed=random_state))
@@ -125,8 +127,10 @@ class ColumnInspection(FoldedTraining[Features], Generic[Features]):
 
     # -- rows --------------------------------------------------------------------------------
 
-    def _prune(self, sample: Sample) -> tuple[Sample, PruningReport | None]:
+    def _prune(self, sample: Sample) -> "tuple[Sample, PruningReport | None]":
         """Remove outliers from the training rows by the rules that were given."""
+        from tabtext.tabular.outliers import prune
+
         rules = [self.prune] if isinstance(self.prune, str) else list(self.prune)
         if not rules:
             return sample, None

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tabtext.estimators import network
+from tabtext.estimators import network, network_training
 from tabtext.estimators.network import TabularNetwork
 from tabtext.estimators.samples import EncodedSample
 from tabtext.tabular.embeddings import EntityEmbeddings
@@ -80,9 +80,11 @@ def relearned_tables(
     model = deepcopy(model)
     with seeded(options.seed, next(model.parameters()).device):
         _tables_of(model).reset_parameters()
-        trainer = network.new_trainer(_TablesLast(model), target, row_loss, None, options=options)
+        trainer = network_training.new_trainer(
+            _TablesLast(model), target, row_loss, None, options=options
+        )
         trainer.fit(
-            network.batches_of(
+            network_training.batches_of(
                 rows, network.input_tensors(rows.encoded), model, batch_size, shuffle=True
             )
         )

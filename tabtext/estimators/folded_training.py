@@ -7,7 +7,7 @@ fill: ``TabularTraining`` for tables, ``MixedTraining`` for tables that hold tex
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,24 +15,22 @@ from torch import Tensor, nn
 
 from tabtext.errors import DataError
 from tabtext.estimators.card import recipe, training_card
-from tabtext.estimators.checkpoints import checkpoints_by_part
-from tabtext.estimators.folds import Part, out_of_fold, parts_of, rows_of
 from tabtext.estimators.samples import EncodedSample, Features, PreparedRows
 from tabtext.estimators.supervised import SupervisedEstimator
 from tabtext.estimators.tabular_parameters import TabularParameters
-from tabtext.estimators.uncertainty import NO_ROWS
-from tabtext.training.batches import Batches
-from tabtext.training.callbacks import Callback
-from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.conformal import CalibrationPairs
 from tabtext.training.devices import choose_device
 from tabtext.training.history import History
-from tabtext.training.lr_finder import LearningRateCurve, find_learning_rate
 from tabtext.training.metrics import METRICS, measure
 from tabtext.training.options import TrainingOptions, duration
-from tabtext.training.progress import ProgressBar
-from tabtext.training.reproducibility import seeded
-from tabtext.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from tabtext.estimators.folds import Part
+    from tabtext.training.batches import Batches
+    from tabtext.training.callbacks import Callback
+    from tabtext.training.checkpoint import Checkpoints
+    from tabtext.training.lr_finder import LearningRateCurve
+    from tabtext.training.trainer import Trainer
 
 __all__ = ["FoldedTraining", "TrainedNetwork"]
 
@@ -81,15 +79,15 @@ class FoldedTraining(TabularParameters, SupervisedEstimator[Features], Generic[F
         self,
         rows: PreparedRows[Features],
         options: TrainingOptions,
-        callbacks: Sequence[Callback],
-        checkpoints: Checkpoints | None,
-    ) -> tuple[Trainer, nn.Module]:
+        callbacks: "Sequence[Callback]",
+        checkpoints: "Checkpoints | None",
+    ) -> "tuple[Trainer, nn.Module]":
         """What trains a new network, and that network on its device; call with torch seeded."""
 
     @abstractmethod
     def _batches(
         self, sample: EncodedSample[Features], model: nn.Module, batch_size: int | None = None
-    ) -> Batches:
+    ) -> "Batches":
         """Rows as the network reads them: shuffled with a batch size, else to validate on."""
 
     @abstractmethod
@@ -123,11 +121,14 @@ class FoldedTraining(TabularParameters, SupervisedEstimator[Features], Generic[F
         self,
         rows: PreparedRows[Features],
         *,
-        callbacks: Sequence[Callback],
-        checkpoints: Checkpoints | None,
+        callbacks: "Sequence[Callback]",
+        checkpoints: "Checkpoints | None",
         resume: bool,
     ) -> None:
         """Build and train the network, or one for every fold; note the recipe on the card."""
+        from tabtext.estimators.checkpoints import checkpoints_by_part
+        from tabtext.estimators.folds import parts_of, rows_of
+
         is_classes = self.target_.task == "classification"
         n_parts, seed = self.count_networks(), self.random_state
         parts = parts_of(rows, n_parts, stratify=is_classes, seed=seed)
@@ -146,14 +147,16 @@ class FoldedTraining(TabularParameters, SupervisedEstimator[Features], Generic[F
 
     def _train_network(
         self,
-        part: Part,
+        part: "Part",
         rows: PreparedRows[Features],
-        callbacks: Sequence[Callback],
-        checkpoints: Checkpoints | None,
+        callbacks: "Sequence[Callback]",
+        checkpoints: "Checkpoints | None",
         *,
         resume: bool,
     ) -> TrainedNetwork:
         """Build one network and train it."""
+        from tabtext.training.reproducibility import seeded
+
         options = self._options(rows, seed=part.seed)
         with seeded(part.seed, choose_device(self.device)):
             trainer, model = self._new_trainer(rows, options, callbacks, checkpoints)
@@ -169,7 +172,7 @@ class FoldedTraining(TabularParameters, SupervisedEstimator[Features], Generic[F
         settings = self._recipe(options, len(rows.train))
         return TrainedNetwork(model, {"": history}, trainer.snapshots, settings, raw)
 
-    def _keep(self, parts: Sequence[Part], trained: Sequence[TrainedNetwork]) -> None:
+    def _keep(self, parts: "Sequence[Part]", trained: Sequence[TrainedNetwork]) -> None:
         """Make the networks the estimator's model, and begin the card."""
         model = self._adopt([one.model for one in trained])
         self.snapshots_: list[dict[str, Tensor]] = trained[0].snapshots
@@ -194,10 +197,13 @@ class FoldedTraining(TabularParameters, SupervisedEstimator[Features], Generic[F
     def _judge(
         self,
         rows: PreparedRows[Features],
-        parts: Sequence[Part],
+        parts: "Sequence[Part]",
         trained: Sequence[TrainedNetwork],
     ) -> None:
         """Note what the model is worth on rows that it, or its networks, did not learn from."""
+        from tabtext.estimators.folds import out_of_fold
+        from tabtext.estimators.uncertainty import NO_ROWS
+
         self.calibration_pairs_: CalibrationPairs | None = None
         self.card_["calibration"] = dict(NO_ROWS)
         of_folds = parts[0].held_out is not None
@@ -217,8 +223,11 @@ class FoldedTraining(TabularParameters, SupervisedEstimator[Features], Generic[F
             predicted = self.target_.decode(raw) if is_regression else self.target_.outputs(raw)
             self.out_of_fold_predictions_ = _for_all_rows(predicted, rows)
 
-    def _sweep(self, rows: PreparedRows[Features]) -> LearningRateCurve:
+    def _sweep(self, rows: PreparedRows[Features]) -> "LearningRateCurve":
         """Build the network that ``fit`` would train, and raise its rate from step to step."""
+        from tabtext.training.lr_finder import find_learning_rate
+        from tabtext.training.reproducibility import seeded
+
         rows = self._readied(rows)
         options = self._options(rows, seed=self.random_state)
         with seeded(options.seed, choose_device(self.device)):
@@ -250,8 +259,10 @@ def require_epochs(history: History) -> None:
         raise DataError(f"training was stopped before its first epoch: {history.stopped}")
 
 
-def _announce(callbacks: Sequence[Callback], title: str) -> None:
+def _announce(callbacks: "Sequence[Callback]", title: str) -> None:
     """Say on progress bars which of several networks is trained."""
+    from tabtext.training.progress import ProgressBar
+
     for callback in callbacks:
         if isinstance(callback, ProgressBar):
             callback.title = title

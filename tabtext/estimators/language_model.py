@@ -12,7 +12,6 @@ from tabtext.estimators import text_storage
 from tabtext.estimators.checkpoints import resolve_checkpoints
 from tabtext.estimators.language_model_steps import LanguageModelSteps
 from tabtext.estimators.language_model_use import LanguageModelUse
-from tabtext.estimators.pretrained import SHIPPED, model_directory
 from tabtext.progress import showing
 from tabtext.text.preprocessing import TextPreprocessor
 from tabtext.training.callbacks import Callback
@@ -97,29 +96,6 @@ class LanguageModel(LanguageModelUse, LanguageModelSteps):
             return
         check_is_fitted(self, "card_")
         first_process_only(lambda: text_storage.save(self, Path(directory), packed=True))
-
-    @classmethod
-    def from_pretrained(cls, name_or_path: str | Path) -> Self:
-        """Read a language model that ships with tabtext, or one that ``save`` wrote.
-
-        Parameters
-        ----------
-        name_or_path : str or Path
-            A name, such as ``"english-small"``, for its newest version; or a directory. The names
-            are those of ``tabtext.estimators.pretrained.pretrained_names``.
-
-        Raises
-        ------
-        ParameterError
-            If nothing ships under this name, and there is no such directory.
-        MissingFileError, ArtifactError
-            As ``load``.
-        """
-        directory = model_directory(name_or_path)
-        model = cls.load(directory)
-        if directory.parent == SHIPPED:  # those who begin from it say so by its name
-            model.card_["name"] = directory.name
-        return model
 
     # -- fit ---------------------------------------------------------------------------------
 

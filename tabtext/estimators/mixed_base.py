@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -140,6 +141,18 @@ class TabTextEstimator(MixedTraining):
         reader = self.model_.encoder_of(preprocessor.text_columns.index(column))
         tokens = pd.Index(preprocessor.text.vocabulary_.tokens, name=column, dtype=object)
         return pd.DataFrame(reader.word_vectors(), index=tokens)
+
+    def _export(self, directory: Path) -> None:
+        from tabtext.export.mixed import export_mixed_model
+
+        export_mixed_model(
+            directory,
+            estimator=type(self).__name__,
+            model=self.model_,
+            snapshots=self.snapshots_,
+            target=self.target_,
+            preprocessor=self.preprocessor_,
+        )
 
     def place_model(self) -> None:
         """Move the network to the device that the parameter ``device`` names."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
-from tabtext.estimators import network
+from tabtext.estimators import network, network_training
 from tabtext.estimators.checkpoints import checkpoints_by_part
 from tabtext.estimators.folded_training import TrainedNetwork, require_epochs
 from tabtext.estimators.folds import Part
@@ -144,7 +144,7 @@ class MixedTraining(MixedParameters[MixedRows]):
         checkpoints: Checkpoints | None,
     ) -> tuple[Trainer, nn.Module]:
         model = self._new_fused(rows.train, options.seed).to(choose_device(self.device))
-        trainer = network.new_trainer(
+        trainer = network_training.new_trainer(
             model,
             self.target_,
             self._row_loss(),
@@ -158,7 +158,7 @@ class MixedTraining(MixedParameters[MixedRows]):
 
     def _new_fused(self, train: EncodedSample[MixedRows], seed: int) -> FusedNetwork:
         shape = self.network_options(len(train))
-        columns = network.encoder_arguments(
+        columns = network_training.encoder_arguments(
             shape, self.preprocessor_.tabular, of_table(train), seed=seed
         )
         encoder = self._encoders[0]
@@ -180,7 +180,7 @@ class MixedTraining(MixedParameters[MixedRows]):
     ) -> Batches:
         rows_at_once = network.ROWS_PER_PREDICTION if batch_size is None else batch_size
         inputs = row_tensors(sample.encoded)
-        return network.batches_of(
+        return network_training.batches_of(
             sample, inputs, model, rows_at_once, shuffle=batch_size is not None
         )
 
@@ -227,7 +227,7 @@ class MixedTraining(MixedParameters[MixedRows]):
         phases = self.unfrozen_phases(model.n_encoder_groups, len(model.layer_groups()))
         options = replace(options, epochs=1, phases=phases, patience=None)
         with seeded(options.seed, device):
-            trainer = network.new_trainer(
+            trainer = network_training.new_trainer(
                 model,
                 self.target_,
                 self._row_loss(),

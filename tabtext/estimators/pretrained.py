@@ -1,4 +1,4 @@
-"""The language models that ship with tabtext: their names, versions, places and checksums.
+"""Where models are found: those that ship with tabtext, saved ones, and those of the Hub.
 
     tabtext/pretrained/
       english-small-v1/  an artifact, as LanguageModel.save(..., packed=True) writes it
@@ -17,12 +17,29 @@ from pathlib import Path
 from tabtext.errors import ArtifactError, MissingFileError, ParameterError, did_you_mean
 from tabtext.text.storage import write_json
 
-__all__ = ["model_directory", "pretrained_names", "verify", "write_checksums"]
+__all__ = [
+    "model_directory",
+    "pretrained_directory",
+    "pretrained_names",
+    "verify",
+    "write_checksums",
+]
 
 SHIPPED = Path(__file__).resolve().parent.parent / "pretrained"
 """Where the wheel, and a checkout, have the models."""
 
 _CHECKSUMS = "checksums.json"
+_ARTIFACT_FILES = (
+    "README.md",
+    _CHECKSUMS,
+    "config.json",
+    "*.safetensors",
+    "preprocessor/*.json",
+    "preprocessor/*.arrow",
+)
+"""All that an artifact has; nothing else of a repository is fetched."""
+
+_REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _VERSIONED = re.compile(r"(?P<name>.+)-v(?P<version>\d+)")
 
 
@@ -86,6 +103,64 @@ def model_directory(name_or_path: str | Path) -> Path:
         f"no saved model at {given}, and no model of that name ships with tabtext. "
         f"{remedy}, or a name: {', '.join(names)}{did_you_mean(str(name_or_path), names)}"
     )
+
+
+def pretrained_directory(name_or_path: str | Path, *, revision: str | None = None) -> Path:
+    """Return the directory of a model that ships, was saved, or is in a repository of the Hub.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        As for ``model_directory``; what looks like ``"user/name"``, where there is no directory
+        ``user``, is looked for on the Hugging Face Hub. What was fetched stays in the Hub's cache.
+    revision : str, optional
+        Branch, tag or commit of a repository.
+
+    Raises
+    ------
+    ParameterError
+        If there is nothing of this name, or ``huggingface_hub`` is not installed.
+    MissingFileError
+        If the Hub does not hand the repository out.
+
+    Examples
+    --------
+    >>> pretrained_directory("english-small").name
+    'english-small-v1'
+    """
+    if isinstance(name_or_path, str) and _is_repository(name_or_path):
+        return _downloaded(name_or_path, revision)
+    if revision is not None:
+        raise ParameterError(
+            f"revision={revision!r} is for repositories of the Hub, and {str(name_or_path)!r} is "
+            "none; leave it out, or give 'user/name'"
+        )
+    return model_directory(name_or_path)
+
+
+def _is_repository(name: str) -> bool:
+    """Whether this may be one; where there is a directory ``user``, it is a slip of the pen."""
+    return bool(_REPOSITORY.fullmatch(name)) and not os.path.exists(name.split("/")[0])
+
+
+def _downloaded(repository: str, revision: str | None) -> Path:
+    """Fetch the files of an artifact from the Hub, or find them in its cache."""
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise ParameterError(
+            f"no saved model at {repository}; to look for it on the Hugging Face Hub, install its "
+            "package with: pip install 'tabtext[hub]'"
+        ) from error
+    try:
+        place = huggingface_hub.snapshot_download(
+            repository, revision=revision, allow_patterns=list(_ARTIFACT_FILES)
+        )
+    except (OSError, ValueError) as error:  # among them all that the package raises of its own
+        raise MissingFileError(
+            f"no saved model at {repository}, and the Hugging Face Hub has none to give: {error}"
+        ) from error
+    return Path(place)
 
 
 def verify(directory: str | Path) -> None:

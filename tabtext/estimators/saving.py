@@ -2,12 +2,13 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from sklearn.utils.validation import check_is_fitted
 
 from tabtext.errors import ArtifactError
-from tabtext.estimators import storage
+from tabtext.estimators import pretrained, storage
+from tabtext.estimators.pretrained import pretrained_directory
 from tabtext.training.distributed import first_process_only
 
 __all__ = ["SavedEstimator"]
@@ -15,6 +16,8 @@ __all__ = ["SavedEstimator"]
 
 class SavedEstimator(ABC):
     """An estimator that is saved as an artifact directory; ``card_`` marks it as fitted."""
+
+    card_: dict[str, Any]
 
     @abstractmethod
     def place_model(self) -> None:
@@ -53,6 +56,51 @@ class SavedEstimator(ABC):
                 "use tabtext.load, or the class that saved it"
             )
         return loaded
+
+    def save_pretrained(self, directory: str | Path) -> None:
+        """Write the fitted model for others to use: ``save``, by the name that Hugging Face has.
+
+        Parameters
+        ----------
+        directory : str or Path
+            Where it will stand; ``from_pretrained`` reads it, and so it does as a repository of
+            the Hugging Face Hub with the same files.
+
+        Raises
+        ------
+        SaveError
+            As ``save``.
+        """
+        self.save(directory)
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path, *, revision: str | None = None) -> Self:
+        """Read a model that ships with tabtext, one that ``save`` wrote, or one of the Hub.
+
+        No code of the files is run, wherever they are from.
+
+        Parameters
+        ----------
+        name_or_path : str or Path
+            The first of these that there is: a name, such as ``"english-small"``, for its newest
+            version (see ``tabtext.estimators.pretrained.pretrained_names``; language models only);
+            a directory; a repository of the Hugging Face Hub, ``"user/name"``, which needs
+            ``pip install 'tabtext[hub]'``, and of which only the files of an artifact are fetched.
+        revision : str, optional
+            Branch, tag or commit of the repository.
+
+        Raises
+        ------
+        ParameterError
+            If there is nothing of this name, or a package is missing.
+        MissingFileError, ArtifactError
+            As ``load``; also if the Hub does not hand the repository out.
+        """
+        directory = pretrained_directory(name_or_path, revision=revision)
+        model = cls.load(directory)
+        if directory.parent == pretrained.SHIPPED:  # those who begin from it say so by its name
+            model.card_["name"] = directory.name
+        return model
 
     def _forget_fit(self) -> None:
         """Forget what an earlier fit learned: a later one that fails leaves no mixture of both."""

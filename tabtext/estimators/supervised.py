@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Generic, Literal, Self
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +24,6 @@ from torch import Tensor
 
 from tabtext.errors import ParameterError
 from tabtext.estimators.card import missing_shares, row_counts
-from tabtext.estimators.checkpoints import resolve_checkpoints
 from tabtext.estimators.inputs import (
     Sample,
     combined,
@@ -34,16 +33,17 @@ from tabtext.estimators.inputs import (
 )
 from tabtext.estimators.samples import EncodedSample, Features, PreparedRows
 from tabtext.estimators.saving import SavedEstimator
-from tabtext.estimators.splitting import split_sample
 from tabtext.estimators.training_parameters import TrainingParameters
 from tabtext.progress import showing
-from tabtext.tabular.outliers import PruningReport
-from tabtext.training.callbacks import Callback
-from tabtext.training.checkpoint import Checkpoints
+from tabtext.training.distributed import first_process_only
 from tabtext.training.losses import Loss, make_loss
 from tabtext.training.metrics import measure
-from tabtext.training.progress import ProgressBar
 from tabtext.training.targets import Target
+
+if TYPE_CHECKING:
+    from tabtext.tabular.outliers import PruningReport
+    from tabtext.training.callbacks import Callback
+    from tabtext.training.checkpoint import Checkpoints
 
 __all__ = ["SupervisedEstimator"]
 
@@ -97,8 +97,8 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         self,
         rows: PreparedRows[Features],
         *,
-        callbacks: Sequence[Callback],
-        checkpoints: Checkpoints | None,
+        callbacks: "Sequence[Callback]",
+        checkpoints: "Checkpoints | None",
         resume: bool,
     ) -> None:
         """Build and train the network; begin the card."""
@@ -115,7 +115,7 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         """What the readers of ``inputs`` understand."""
         return data
 
-    def _prune(self, sample: Sample) -> tuple[Sample, PruningReport | None]:
+    def _prune(self, sample: Sample) -> "tuple[Sample, PruningReport | None]":
         """Remove outliers from the training rows."""
         return sample, None
 
@@ -197,8 +197,8 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         target: str | Sequence[str] | None = None,
         sample_weight: Any = None,
         validation: Any = None,
-        callbacks: Sequence[Callback] = (),
-        checkpoints: str | Path | Checkpoints | None = None,
+        callbacks: "Sequence[Callback]" = (),
+        checkpoints: "str | Path | Checkpoints | None" = None,
         resume: bool | str | Path = False,
     ) -> Self:
         """Learn preprocessing and network from labelled rows.
@@ -246,6 +246,9 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         TrainingInterrupted
             If a signal ended training after a checkpoint was saved.
         """
+        from tabtext.estimators.checkpoints import resolve_checkpoints
+        from tabtext.training.progress import ProgressBar
+
         started = perf_counter()
         with self._while_fitting(), showing(self.verbose):
             self.check_parameters()
@@ -277,6 +280,8 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         validation: Any,
     ) -> PreparedRows[Features]:
         """Read and check the input, set validation rows aside, prune, learn the preprocessing."""
+        from tabtext.estimators.splitting import split_sample
+
         given = read_sample(self._as_input(X), y, target=target, sample_weight=sample_weight)
         sample = drop_missing_targets(given, self.missing_target)
         self.target_names_ = list(sample.targets)
@@ -381,6 +386,42 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
     ) -> dict[str, float]:
         """What ``evaluate`` returns."""
         return measure(self.target_.task, truth, outputs, weight)
+
+    def export_onnx(self, directory: str | Path) -> None:
+        """Write the fitted model as an ONNX program that needs neither tabtext nor torch.
+
+        The directory gets ``model.onnx``, which reads any number of encoded rows and returns what
+        ``predict_proba`` or, of quantities, ``predict`` does: members, networks, snapshots,
+        linear models that vote, temperature, transforms and bounds of the target are all in it.
+        ``preprocessor.json`` says how rows are encoded (``tabtext.export.description``), and
+        ``examples/serve_onnx.py`` serves both. ``predict_interval`` has no counterpart.
+
+        Texts come as ids of tokens, in any number and length: a program cannot tokenize them. The
+        directory then also gets ``tokenizer/``, from which
+        ``tabtext.text.preprocessing.TextPreprocessor.load`` makes a tokenizer.
+
+        Parameters
+        ----------
+        directory : str or Path
+            Where it will stand; an earlier export is replaced.
+
+        Raises
+        ------
+        ParameterError
+            If the packages for it are not installed (``pip install 'tabtext[onnx]'``), or if
+            there is no export of this kind of model.
+        SaveError
+            If the disk is full or the place is taken; nothing half-written is left.
+        """
+        check_is_fitted(self, "card_")
+        first_process_only(lambda: self._export(Path(directory)))
+
+    def _export(self, directory: Path) -> None:
+        """Write the ONNX program and its description."""
+        raise ParameterError(
+            f"there is no ONNX export of a {type(self).__name__} ({directory} was not written); "
+            "save() writes an artifact that tabtext serves"
+        )
 
     # -- shared by what uses a fitted model --------------------------------------------------
 

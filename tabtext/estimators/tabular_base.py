@@ -1,6 +1,7 @@
 """What the tabular estimators share beyond the common road: columns, pruning, embeddings."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +13,6 @@ from tabtext.errors import ParameterError
 from tabtext.estimators import network
 from tabtext.estimators.augmentation import Augmentation
 from tabtext.estimators.column_inspection import ColumnInspection
-from tabtext.estimators.fold_tables import relearned_tables
-from tabtext.estimators.importance import shuffle_table
 from tabtext.estimators.inputs import Sample, combined, drop_missing_targets
 from tabtext.estimators.tabular_training import TabularTraining
 from tabtext.progress import showing
@@ -128,6 +127,8 @@ class TabularEstimator(TabularTraining, ColumnInspection[Encoded]):
         ParameterError
             If the estimator has several networks, or phases of its own.
         """
+        from tabtext.estimators.fold_tables import relearned_tables
+
         check_is_fitted(self, "card_")
         if isinstance(self.model_, NetworkEnsemble) or "phases" in (self.training or {}):
             raise ParameterError(
@@ -145,6 +146,18 @@ class TabularEstimator(TabularTraining, ColumnInspection[Encoded]):
             row_loss=self._row_loss(),
             options=self.training_options(len(rows), METRICS[self.target_.task], recipe),
             batch_size=self.rows_per_batch(len(rows)),
+        )
+
+    def _export(self, directory: Path) -> None:
+        from tabtext.export.tabular import export_table_model
+
+        export_table_model(
+            directory,
+            estimator=type(self).__name__,
+            model=self.model_,
+            snapshots=self.snapshots_,
+            target=self.target_,
+            preprocessor=self.preprocessor_,
         )
 
     def place_model(self) -> None:
@@ -173,4 +186,6 @@ class TabularEstimator(TabularTraining, ColumnInspection[Encoded]):
         return list(self.preprocessor_.positions())
 
     def _shuffled(self, features: Encoded, name: str, order: NDArray[np.intp]) -> Encoded:
+        from tabtext.estimators.importance import shuffle_table
+
         return shuffle_table(features, *self.preprocessor_.positions()[name], order)

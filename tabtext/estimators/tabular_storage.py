@@ -10,7 +10,6 @@ from torch import Tensor
 from tabtext.artifacts import read_tensors, read_weights, write_artifact, write_tensors
 from tabtext.estimators.plain_values import plain
 from tabtext.tabular.ensembles import NETWORKS, NetworkEnsemble
-from tabtext.tabular.outliers import PruningReport
 from tabtext.tabular.preprocessing import TabularPreprocessor
 from tabtext.training.conformal import CalibrationPairs
 from tabtext.training.history import History
@@ -19,6 +18,7 @@ from tabtext.training.targets import target_from_dict
 if TYPE_CHECKING:
     from tabtext.estimators.folded_training import FoldedTraining
     from tabtext.estimators.tabular_base import TabularEstimator
+    from tabtext.tabular.outliers import PruningReport
 
 __all__ = ["PREPROCESSOR", "fill", "fill_learned", "learned", "save", "write_further"]
 
@@ -96,10 +96,16 @@ def fill_learned(
     estimator.histories_ = {name: History.from_dict(h) for name, h in histories.items()}
     estimator.card_ = dict(config["card"])
     pruning = config["card"]["pruning"]
-    estimator.pruning_ = None if pruning is None else PruningReport.from_dict(pruning)
+    estimator.pruning_ = None if pruning is None else _pruning_report(pruning)
     snapshots = directory / _SNAPSHOTS
     estimator.snapshots_ = _by_number(read_tensors(snapshots)) if snapshots.exists() else []
     estimator.calibration_pairs_ = _calibration_pairs(directory, estimator.target_.n_outputs)
+
+
+def _pruning_report(saved: Mapping[str, Any]) -> "PruningReport":
+    from tabtext.tabular.outliers import PruningReport  # which is for fitting, else
+
+    return PruningReport.from_dict(saved)
 
 
 def _calibration_pairs(directory: Path, n_targets: int) -> CalibrationPairs | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 from sklearn.utils.validation import check_is_fitted
@@ -15,12 +15,14 @@ from tabtext.estimators.samples import EncodedSample, PreparedRows
 from tabtext.tabular.encoding import Encoded
 from tabtext.tabular.ensembles import NetworkEnsemble
 from tabtext.tabular.preprocessing import reads_any_table
-from tabtext.training.batches import Batches
-from tabtext.training.callbacks import Callback
-from tabtext.training.checkpoint import Checkpoints
 from tabtext.training.devices import choose_device
 from tabtext.training.options import TrainingOptions
-from tabtext.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from tabtext.training.batches import Batches
+    from tabtext.training.callbacks import Callback
+    from tabtext.training.checkpoint import Checkpoints
+    from tabtext.training.trainer import Trainer
 
 __all__ = ["TabularTraining"]
 
@@ -42,7 +44,7 @@ class TabularTraining(FoldedTraining[Encoded]):
         return encoded
 
     def _features(self, data: Any) -> Encoded:
-        return self.preprocessor_.encode(self._as_rows(data))
+        return self.preprocessor_.encode(data, who=type(self).__name__)
 
     def _labelled(self, data: Any, y: Any, sample_weight: Any) -> Sample:
         check_is_fitted(self, "card_")
@@ -56,11 +58,13 @@ class TabularTraining(FoldedTraining[Encoded]):
         self,
         rows: PreparedRows[Encoded],
         options: TrainingOptions,
-        callbacks: Sequence[Callback],
-        checkpoints: Checkpoints | None,
-    ) -> tuple[Trainer, nn.Module]:
+        callbacks: "Sequence[Callback]",
+        checkpoints: "Checkpoints | None",
+    ) -> "tuple[Trainer, nn.Module]":
+        from tabtext.estimators.network_training import build_model, new_trainer
+
         n_rows = len(rows.train)
-        model = network.build_model(
+        model = build_model(
             self.network_options(n_rows),
             self.preprocessor_,
             rows.train,
@@ -68,7 +72,7 @@ class TabularTraining(FoldedTraining[Encoded]):
             seed=options.seed,
         )
         model = model.to(choose_device(self.device))
-        trainer = network.new_trainer(
+        trainer = new_trainer(
             model,
             self.target_,
             self._row_loss(),
@@ -82,12 +86,12 @@ class TabularTraining(FoldedTraining[Encoded]):
 
     def _batches(
         self, sample: EncodedSample[Encoded], model: nn.Module, batch_size: int | None = None
-    ) -> Batches:
+    ) -> "Batches":
+        from tabtext.estimators.network_training import batches_of
+
         rows_at_once = network.ROWS_PER_PREDICTION if batch_size is None else batch_size
         inputs = network.input_tensors(sample.encoded)
-        return network.batches_of(
-            sample, inputs, model, rows_at_once, shuffle=batch_size is not None
-        )
+        return batches_of(sample, inputs, model, rows_at_once, shuffle=batch_size is not None)
 
     def _raw_by(self, model: nn.Module, features: Encoded) -> Tensor:
         return network.raw_outputs(model, network.input_tensors(features))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -334,6 +335,20 @@ class TextEstimator(SupervisedEstimator[Documents], LanguageModelStart):
 
     def _voters(self) -> Voters:
         return Voters(self.networks_, self.linear_, self.mixing_)
+
+    def _export(self, directory: Path) -> None:
+        from tabtext.export.text import export_text_model
+
+        voters = self._voters()
+        export_text_model(
+            directory,
+            estimator=type(self).__name__,
+            networks=voters.networks,
+            linear=voters.linear,
+            votes=voters.heard,
+            target=self.target_,
+            preprocessor=self.preprocessor_,
+        )
 
     def place_model(self) -> None:
         """Move the networks to the device that the parameter ``device`` names."""

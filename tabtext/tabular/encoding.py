@@ -16,7 +16,7 @@ from tabtext.tabular.arrays import Indexed
 from tabtext.tabular.encoders import CategoricalEncoder, ContinuousEncoder
 from tabtext.tabular.prepared import Prepared, in_parallel
 
-__all__ = ["Encoded", "continuous_slots", "encode"]
+__all__ = ["Encoded", "code_type", "continuous_slots", "encode"]
 
 _ROWS_AT_ONCE = 16_384
 
@@ -70,7 +70,7 @@ def encode(
         How many values of each continuous column were missing, and how many infinite.
     """
     n_rows = prepared.n_rows
-    dtype = _code_type(max((encoder.cardinality for encoder in categorical), default=0))
+    dtype = code_type(max((encoder.cardinality for encoder in categorical), default=0))
     columns = [prepared.categorical[encoder.name] for encoder in categorical]
     codes = [e.codes(c).astype(dtype) for e, c in zip(categorical, columns, strict=True)]
     numbers = [prepared.continuous[encoder.name] for encoder in continuous]
@@ -125,8 +125,8 @@ def _write_numbers(
     return gaps
 
 
-def _code_type(cardinality: int) -> type[np.integer[Any]]:
-    """The smallest integer type of torch that holds all codes."""
+def code_type(cardinality: int) -> type[np.integer[Any]]:
+    """Return the smallest integer type of torch that holds all codes of so many."""
     if cardinality <= 1 << 8:
         return np.uint8
     return np.int16 if cardinality <= 1 << 15 else np.int32

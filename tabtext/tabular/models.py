@@ -151,12 +151,17 @@ class TabularEncoder(nn.Module):
         parts = []
         if self.categorical is not None:
             parts.append(self.categorical(categorical))
-        if self.numeric is not None:
-            parts.append(self.numeric(continuous))
-        elif self.n_continuous:
-            parts.append(continuous if self.batch_norm is None else self.batch_norm(continuous))
+        if self.n_continuous:
+            parts.append(self.numbers(continuous))
         features = torch.cat(parts, dim=1)
         return features if self.scales is None else self.scales(features)
+
+    def numbers(self, continuous: Tensor) -> Tensor:
+        """Return what becomes of the continuous columns alone, before any scales."""
+        if self.numeric is not None:
+            embedded: Tensor = self.numeric(continuous)
+            return embedded
+        return continuous if self.batch_norm is None else self.batch_norm(continuous)
 
     def config(self) -> dict[str, Any]:
         """Return what ``from_config`` needs, ready for JSON.

@@ -160,16 +160,21 @@ class PiecewiseLinearEmbeddings(nn.Module):
     def forward(self, continuous: Tensor) -> Tensor:
         """Return the vectors of a batch of finite values."""
         if kernels_can_run(self.weight) and not continuous.requires_grad:
-            _check_continuous(continuous, len(self._bins))
-            steps = torch.cat([self.bias.unsqueeze(1), self.weight], dim=1)
-            knots = steps.cumsum(dim=1)  # (columns, edges, width)
-            values = continuous.to(knots.dtype).contiguous()
-            vectors = _interpolate(knots, values, self.encoding.edges, self._bins)
-        else:
-            encoded = self.encoding(continuous).to(self.weight.dtype)  # (batch, columns, bins)
-            products = torch.bmm(encoded.transpose(0, 1), self.weight)  # (columns, batch, width)
-            vectors = (products + self.bias.unsqueeze(1)).transpose(0, 1).flatten(1)
+            return self.between(self.knots(), continuous)
+        encoded = self.encoding(continuous).to(self.weight.dtype)  # (batch, columns, bins)
+        products = torch.bmm(encoded.transpose(0, 1), self.weight)  # (columns, batch, width)
+        vectors = (products + self.bias.unsqueeze(1)).transpose(0, 1).flatten(1)
         return nn.functional.relu(vectors)
+
+    def knots(self) -> Tensor:
+        """Return what the linear layers say at every edge, ``(columns, edges, width)``."""
+        return torch.cat([self.bias.unsqueeze(1), self.weight], dim=1).cumsum(dim=1)
+
+    def between(self, knots: Tensor, continuous: Tensor) -> Tensor:
+        """Return the vectors of a batch by the kernels' road, from knots that are known."""
+        _check_continuous(continuous, len(self._bins))
+        values = continuous.to(knots.dtype).contiguous()
+        return nn.functional.relu(_interpolate(knots, values, self.encoding.edges, self._bins))
 
 
 class _Interpolate(torch.autograd.Function):

@@ -22,8 +22,10 @@ from tabtext.tabular import notices, preprocessor_files
 from tabtext.tabular.columns import Feature, features_of
 from tabtext.tabular.encoders import CategoricalEncoder, ContinuousEncoder, Missing, Scaling
 from tabtext.tabular.encoding import Encoded, continuous_slots, encode
+from tabtext.tabular.plain_rows import plain_row
 from tabtext.tabular.prepared import Prepared, prepare
 from tabtext.tabular.schema import Role, Schema, infer_schema
+from tabtext.tabular.single_rows import SingleRowEncoder
 from tabtext.tabular.statistics import TableStatistics
 
 __all__ = ["Encoded", "TabularPreprocessor", "reads_any_table"]
@@ -224,13 +226,15 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
 
     # -- transform ---------------------------------------------------------------------------
 
-    def encode(self, data: Any) -> Encoded:
+    def encode(self, data: Any, *, who: str = "TabularPreprocessor") -> Encoded:
         """Encode rows; columns are found by name, further columns are ignored.
 
         Parameters
         ----------
         data : table of any kind, or path
             Rows with the columns of the fit, in any order.
+        who : str
+            What reads them, for messages.
 
         Returns
         -------
@@ -245,7 +249,12 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
             If a column has another type than at the fit and does not convert without loss.
         """
         check_is_fitted(self, "schema_")
-        table = self.read(data, who=type(self).__name__)
+        row = plain_row(data)
+        if row is not None:
+            single = self._single_rows.encode(row, warned=self._warned_of_gaps)
+            if single is not None:
+                return single
+        table = self.read(data, who=who)
         dtypes = {column.name: column.dtype for column in self.schema_.columns}
         prepared = prepare(table, self.features_, dtypes)
         encoded, gaps = encode(prepared, self.categorical_encoders_, self.continuous_encoders_)
@@ -454,6 +463,7 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
             for name in (encoder.name, f"{encoder.name}_missing")[: 1 + encoder.indicator]
         ]
         self._warned_of_gaps: set[str] = set()
+        self._single_rows = SingleRowEncoder(features, categorical, continuous)
 
     def _warn(self, prepared: Prepared, gaps: NDArray[np.int64]) -> None:
         """Warn, once per column, of gaps where training had none, and of infinite values."""

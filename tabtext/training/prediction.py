@@ -24,7 +24,8 @@ def predict(
     Parameters
     ----------
     model : nn.Module
-        The batches go to its device, and its outputs back to where the inputs are.
+        The batches go to its device, if it has parameters on one, and its outputs back to where
+        the inputs are.
     inputs : sequence of Tensor
         The model's arguments, each with one row per example.
     batch_size : int
@@ -39,7 +40,8 @@ def predict(
     torch.Size([5, 2])
     """
     model.eval()
-    device, home = next(model.parameters()).device, inputs[0].device
+    home = inputs[0].device
+    device = next((parameter.device for parameter in model.parameters()), home)
     if weights is not None:
         weights = {name: tensor.to(device) for name, tensor in weights.items()}
     parts = list(zip(*(torch.split(tensor, batch_size) for tensor in inputs), strict=True))

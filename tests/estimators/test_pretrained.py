@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pandas as pd
@@ -12,9 +14,9 @@ import pytest
 
 import tabtext
 from tabtext.artifacts import read_config
-from tabtext.datasets import load_snippets
+from tabtext.datasets import load_flights, load_snippets
 from tabtext.errors import ArtifactError, MissingFileError, ParameterError
-from tabtext.estimators import LanguageModel, TextClassifier, pretrained
+from tabtext.estimators import LanguageModel, TabularRegressor, TextClassifier, pretrained
 from tabtext.estimators.pretrained import (
     model_directory,
     pretrained_names,
@@ -264,3 +266,105 @@ def test_loading_needs_neither_a_compiler_nor_spacy(shipped: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
     assert printed.strip() == "[]"
+
+
+# -- repositories of the Hub -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of repositories that stands in for the Hub, and hands out what is asked for."""
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+
+    def snapshot_download(
+        repository: str, *, revision: str | None, allow_patterns: list[str]
+    ) -> str:
+        source = tmp_path / "hub" / f"{repository}@{revision or 'main'}"
+        if not source.is_dir():
+            raise huggingface_hub.errors.LocalEntryNotFoundError(f"no {repository}")
+        cache = tmp_path / "cache" / repository
+        for path in source.rglob("*"):
+            name = path.relative_to(source).as_posix()
+            if path.is_file() and any(fnmatch(name, pattern) for pattern in allow_patterns):
+                (cache / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, cache / name)
+        return str(cache)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def table_model() -> TabularRegressor:
+    flights = load_flights("test").dropna(subset="arr_delay")[["carrier", "dep_delay", "arr_delay"]]
+    return TabularRegressor(hidden=(8,), epochs=1, verbose=0).fit(flights[:500], target="arr_delay")
+
+
+ROW = {"carrier": "UA", "dep_delay": 12.0}
+
+
+def test_what_was_saved_for_others_is_read_from_a_directory(
+    table_model: TabularRegressor, tmp_path: Path
+) -> None:
+    table_model.save_pretrained(tmp_path / "delay")
+
+    found = TabularRegressor.from_pretrained(tmp_path / "delay")
+
+    assert found.predict(ROW) == table_model.predict(ROW)
+
+
+def test_a_repository_of_the_hub_is_read_by_its_revision(
+    table_model: TabularRegressor, hub: Path
+) -> None:
+    table_model.save_pretrained(hub / "hub/somebody/delay@v2")
+
+    found = TabularRegressor.from_pretrained("somebody/delay", revision="v2")
+
+    assert found.predict(ROW) == table_model.predict(ROW)
+
+
+def test_of_a_repository_only_the_files_of_an_artifact_are_fetched(
+    model: LanguageModel, hub: Path
+) -> None:
+    source = hub / "hub/somebody/language@main"
+    model.save_pretrained(source)
+    (source / "setup.py").write_text("raise SystemExit")
+    (source / "weights.bin").write_bytes(b"pickle")
+    (source / "preprocessor/rules.py").write_text("raise SystemExit")
+
+    LanguageModel.from_pretrained("somebody/language")
+
+    fetched = {path.name for path in (hub / "cache/somebody/language").rglob("*") if path.is_file()}
+    saved = {path.name for path in source.rglob("*") if path.is_file()}
+    assert saved - fetched == {"setup.py", "weights.bin", "rules.py"}
+
+
+def test_a_repository_that_is_not_there_is_named(hub: Path) -> None:
+    with pytest.raises(MissingFileError, match="somebody/nothing"):
+        TabularRegressor.from_pretrained("somebody/nothing")
+
+
+def test_without_the_package_of_the_hub_its_installation_is_the_remedy(
+    hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+
+    with pytest.raises(ParameterError, match=r"pip install 'tabtext\[hub\]'"):
+        TabularRegressor.from_pretrained("somebody/delay")
+
+
+def test_a_slip_in_the_path_of_a_directory_asks_nobody(
+    table_model: TabularRegressor, hub: Path
+) -> None:
+    table_model.save_pretrained(hub / "runs" / "delay")
+
+    with pytest.raises(ParameterError, match="no saved model at runs/delya"):
+        TabularRegressor.from_pretrained("runs/delya")
+
+
+def test_a_revision_of_a_directory_is_refused(table_model: TabularRegressor, hub: Path) -> None:
+    table_model.save_pretrained(hub / "delay")
+
+    with pytest.raises(ParameterError, match="revision"):
+        TabularRegressor.from_pretrained(hub / "delay", revision="v2")

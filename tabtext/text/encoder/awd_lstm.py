@@ -105,7 +105,7 @@ class AWDLSTM(nn.Module):
 
     def initial_state(self, batch_size: int) -> State:
         """Return the state before the first token: zeros."""
-        return tuple(layer.initial_state(batch_size) for layer in self._layers())
+        return tuple(layer.initial_state(batch_size) for layer in self.recurrent_layers())
 
     # A compiler could not but call the same layers, and CUDA graphs overwrite states handed on.
     @never_compiled
@@ -140,7 +140,7 @@ class AWDLSTM(nn.Module):
             locked_mask=masks.inputs,
         )
         words, after = sequence, list[LayerState]()
-        for number, layer in enumerate(self._layers()):
+        for number, layer in enumerate(self.recurrent_layers()):
             raw, layer_state = layer(sequence, state[number])
             sequence = locked_dropout(raw, masks.behind[number] if masks.behind else None)
             after.append(layer_state)
@@ -168,7 +168,7 @@ class AWDLSTM(nn.Module):
         if self._fixed_rows is not None:
             raise ParameterError("the masks are fixed already; leave the outer fixed_masks first")
         with ExitStack() as stack:
-            for layer in self._layers():
+            for layer in self.recurrent_layers():
                 stack.enter_context(layer.fixed_mask())
             self._fixed_rows, self._squares = batch_size, []
             try:
@@ -240,7 +240,8 @@ class AWDLSTM(nn.Module):
         # For copies and pickles: what belongs to a pass under way is no part of the encoder.
         return {**self.__dict__, "_fixed_rows": None, "_fixed": None, "_squares": []}
 
-    def _layers(self) -> list[RecurrentLayer]:
+    def recurrent_layers(self) -> list[RecurrentLayer]:
+        """Return the layers, from the input side on."""
         return list(self.layers)  # type: ignore[arg-type]  # a ModuleList forgets of what
 
     def _masks(self, n_rows: int) -> "_Masks":
@@ -299,7 +300,9 @@ class AWDLSTM(nn.Module):
             )
         if torch.compiler.is_compiling():
             return
-        expected = [[(len(tokens), layer.width)] * layer.n_states for layer in self._layers()]
+        expected = [
+            [(len(tokens), layer.width)] * layer.n_states for layer in self.recurrent_layers()
+        ]
         given = [[tuple(part.shape) for part in layer] for layer in state]
         if given != expected:
             raise ParameterError(

@@ -113,9 +113,13 @@ class ClassificationTarget:
         probabilities = [raw.double().log_softmax(dim=1) for raw in raws]
         return torch.stack(probabilities).logsumexp(dim=0) - log(len(raws))
 
+    def predicted(self, raw: Tensor) -> Tensor:
+        """What ``outputs`` returns, as a tensor of float64: for who exports it with a network."""
+        return self.activate(raw.double()).softmax(dim=1)
+
     def outputs(self, raw: Tensor) -> NDArray[np.float64]:
         """Probabilities ``(rows, classes)`` that sum to 1."""
-        return self.activate(raw.double()).softmax(dim=1).numpy()
+        return self.predicted(raw).numpy()
 
     def decode(self, raw: Tensor) -> NDArray[Any]:
         """The most probable class of every row."""
@@ -244,9 +248,13 @@ class MultilabelTarget:
         yes, no = (logsigmoid(side).logsumexp(dim=0) for side in (both, -both))
         return yes - no
 
+    def predicted(self, raw: Tensor) -> Tensor:
+        """What ``outputs`` returns, as a tensor of float64: for who exports it with a network."""
+        return self.activate(raw.double()).sigmoid()
+
     def outputs(self, raw: Tensor) -> NDArray[np.float64]:
         """Probabilities of yes ``(rows, labels)``."""
-        return self.activate(raw.double()).sigmoid().numpy()
+        return self.predicted(raw).numpy()
 
     def decode(self, raw: Tensor) -> NDArray[np.int64]:
         """1 where yes is the more probable, else 0, ``(rows, labels)``."""

@@ -140,13 +140,21 @@ class RegressionTarget:
         """Mean of several predictions' raw outputs: after a logarithm, a geometric mean."""
         return torch.stack([raw.double() for raw in raws]).mean(dim=0)
 
+    def predicted(self, raw: Tensor) -> Tensor:
+        """What ``outputs`` returns, as a tensor of float64: for who exports it with a network."""
+        scale, center = _doubles(self.scale), _doubles(self.center)
+        values = self.activate(raw.double()) * scale + center
+        if self.transform == "log":
+            values = values.exp()
+        elif self.transform == "log1p":
+            values = values.expm1()
+        if self.lowest:
+            values = values.maximum(_doubles(self.lowest)).minimum(_doubles(self.highest))
+        return values if self.y_range is None else values.clamp(*self.y_range)
+
     def outputs(self, raw: Tensor) -> NDArray[np.float64]:
         """Quantities in the user's units ``(rows, columns)``."""
-        values = self.activate(raw.double()).numpy() * np.array(self.scale) + np.array(self.center)
-        values = self.inverse(values)
-        if self.lowest:
-            values = np.clip(values, self.lowest, self.highest)
-        return np.asarray(values if self.y_range is None else np.clip(values, *self.y_range))
+        return self.predicted(raw).numpy()
 
     def decode(self, raw: Tensor) -> NDArray[np.float64]:
         """Quantities in the user's units: ``(rows,)`` for one column, else ``(rows, columns)``."""
@@ -198,6 +206,10 @@ def _span(target: RegressionTarget, table: pa.Table) -> tuple[tuple[float, ...],
         tuple(float(column.min()) for column in finite),
         tuple(float(column.max()) for column in finite),
     )
+
+
+def _doubles(numbers: Sequence[float]) -> Tensor:
+    return torch.tensor(numbers, dtype=torch.float64)
 
 
 @lru_cache(maxsize=32)  # a copy to a GPU in every step would wait for it
