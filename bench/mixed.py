@@ -133,7 +133,8 @@ def boosted(train, valid, texts):
                 columns[f"{name} {place}"] = component
         return pd.DataFrame(columns)
 
-    model = LGBMRegressor(**LIGHTGBM, seed=harness.seed())
+    threads = int(os.environ.get("OMP_NUM_THREADS", "0"))  # 0: as many as there are cores
+    model = LGBMRegressor(**LIGHTGBM, n_jobs=threads, seed=harness.seed())
     model.fit(
         features(train),
         np.log(train["price"]),

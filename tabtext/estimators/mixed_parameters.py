@@ -33,7 +33,8 @@ class MixedParameters(ColumnInspection[Features], LanguageModelStart, Generic[Fe
     own_encoders : bool
         Whether every column of text is read by an encoder of its own; else one reads all.
     text_width : int
-        Width of the vector that each column of text becomes.
+        Width of the vector that each column of text becomes. Wider ones overfit: see
+        ``bench/README.md``.
     text_dropout : float
         Share of what the encoder tells of a text that is set to zero in training.
     unfrozen_epochs : int or "auto"
@@ -52,7 +53,7 @@ class MixedParameters(ColumnInspection[Features], LanguageModelStart, Generic[Fe
 
     max_tokens: int = 256
     own_encoders: bool = False
-    text_width: int = 32
+    text_width: int = 8
     text_dropout: float = 0.5
     unfrozen_epochs: int | Literal["auto"] = "auto"
     unfreezing: Literal["gradual", "joint"] = "gradual"

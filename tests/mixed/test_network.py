@@ -104,6 +104,15 @@ def test_every_column_has_its_own_encoder_if_there_are_several() -> None:
     torch.testing.assert_close(shared[0], shared[1])
 
 
+def test_a_new_network_hardly_listens_to_texts() -> None:
+    model = fused().eval()
+    table = torch.tensor([[2, 3]] * 4), torch.zeros(4, 2)
+
+    raw = model(*table, torch.randn(4, 2, 25))
+
+    assert raw.std() < 0.02
+
+
 def test_a_missing_text_has_a_vector_of_its_own() -> None:
     columns = TextColumns(1, 8, width=2).eval()
     with torch.no_grad():
