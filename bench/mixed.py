@@ -1,6 +1,6 @@
 """Prices of lodgings from tables with four columns of text: tabtext's models and LightGBM.
 
-Two cities of Inside Airbnb, each with 26 columns of numbers, categories and dates, and with name,
+Two cities of Inside Airbnb, each with 31 columns of numbers, categories and dates, and with name,
 description, neighbourhood and amenities as texts. All sides learn the logarithm of the price from
 the rows whose ``split`` is ``train``, outliers pruned, and choose epochs or trees by ``valid``; all
 further settings were chosen by ``valid``, too (``--part valid`` shows it). ``test`` has all of its
