@@ -129,7 +129,7 @@ def moved(
     preprocessor, documents = films
     encoder = model.encoder("forward", vocabulary=preprocessor.vocabulary_)
     before = encoder.word_vectors()
-    adapt_to([encoder], documents, model, seed=0, verbose=0)
+    adapt_to([encoder], documents, model, seed=0)
     return before, encoder.word_vectors(), np.bincount(documents.ids, minlength=len(before))
 
 
