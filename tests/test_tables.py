@@ -79,7 +79,12 @@ def test_floats_of_pandas_are_not_copied() -> None:
     assert np.shares_memory(np.asarray(column), frame["x"].to_numpy())
 
 
-@pytest.mark.parametrize("data", [3, [{"a": 1}], None, "nothing"])
+@pytest.mark.parametrize("data", [{"a": 1, "b": "x"}, [{"a": 1, "b": "x"}]])
+def test_a_row_with_names_is_a_table_of_one_row(data: Any) -> None:
+    assert as_table(data).to_pylist() == [{"a": 1, "b": "x"}]
+
+
+@pytest.mark.parametrize("data", [3, [{"a": 1}, 3], None, "nothing"])
 def test_what_is_no_table_is_refused(data: Any) -> None:
     with pytest.raises((ColumnTypeError, DataError)):
         as_table(data)

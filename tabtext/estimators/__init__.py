@@ -4,11 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tabtext.estimators.augmentation import Augmentation
-from tabtext.estimators.embedding_transformer import EmbeddingTransformer
 from tabtext.estimators.storage import load
 from tabtext.estimators.tabular import TabularClassifier, TabularRegressor
 
 if TYPE_CHECKING:
+    from tabtext.estimators.embedding_transformer import EmbeddingTransformer
     from tabtext.estimators.language_model import LanguageModel
     from tabtext.estimators.mixed import TabTextClassifier, TabTextRegressor
     from tabtext.estimators.text import TextClassifier, TextRegressor
@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "EmbeddingTransformer": "tabtext.estimators.embedding_transformer",
     "LanguageModel": "tabtext.estimators.language_model",
     "TabTextClassifier": "tabtext.estimators.mixed",
     "TabTextRegressor": "tabtext.estimators.mixed",

@@ -4,6 +4,8 @@
 operators LSTM, GRU and RNN of ONNX run over sequences of any length.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -45,7 +47,7 @@ class RecurrentProgram(nn.Module):
         super().__init__()
         self.operator, order = _OPERATORS[layer.cell]
         self.width = layer.width
-        self.attributes: dict[str, int | list[str]] = {"hidden_size": layer.width}
+        self.attributes: dict[str, Any] = {"hidden_size": layer.width}
         if layer.cell == "gru":
             self.attributes["linear_before_reset"] = 1  # as torch and cuDNN have it
         if layer.cell == "irnn":

@@ -54,7 +54,7 @@ class FirstLayer(nn.Module):
             weight = encoder.scales(weight.t()).t()
         embeddings = encoder.categorical
         widths = [] if embeddings is None else embeddings.widths
-        own = weight.split([*widths, len(weight) - sum(widths)])
+        own = torch.split(weight, [*widths, len(weight) - sum(widths)])
         self.tables: _Tables | None = None
         self.others: list[tuple[int, Tensor]] = []
         multiplied = []

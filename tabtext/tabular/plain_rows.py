@@ -152,7 +152,7 @@ def _gap_in_arrow(kind: pa.DataType) -> Gap | None:
         kind = kind.value_type
     if types.is_null(kind):
         return Gap.UNTYPED
-    if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
+    if types.is_integer(kind) or types.is_floating(kind):
         return Gap.NUMBER
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return Gap.TEXT
