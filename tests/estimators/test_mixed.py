@@ -16,7 +16,9 @@ from tabtext import TabTextClassifier, TabTextRegressor
 from tabtext.artifacts import read_config
 from tabtext.datasets import load_snippets
 from tabtext.errors import ArtifactError, ColumnTypeError, DataError, ParameterError
+from tabtext.estimators.mixed_batches import pooled_texts
 from tabtext.mixed.fused import FusedEnsemble
+from tabtext.progress import watching
 
 QUICK: dict[str, Any] = {
     "language_model": None,
@@ -342,3 +344,27 @@ def test_a_column_of_text_that_turned_into_numbers_is_refused(
 ) -> None:
     with pytest.raises(ColumnTypeError, match="column 'review' holds double, no text"):
         regressor.predict(frame.assign(review=1.5))
+
+
+def test_several_labels_and_weights_of_rows_are_learned(frame: pd.DataFrame) -> None:
+    labels = pd.DataFrame({"praised": frame["rating"] > 0, "strong": frame["rating"].abs() > 2})
+    features = frame.drop(columns="rating")
+    model = TabTextClassifier(**QUICK)
+
+    model.fit(features, labels, sample_weight=np.linspace(0, 1, len(frame)))
+
+    assert model.predict_proba(features).shape == (240, 2)
+    assert model.explain(features.iloc[[0]], output="strong")["second"].output == "strong"
+
+
+def test_reading_texts_tells_how_far_it_is(
+    regressor: TabTextRegressor, frame: pd.DataFrame
+) -> None:
+    texts = regressor.preprocessor_.transform(frame).texts
+    told: list[tuple[str, int, int | None]] = []
+
+    with watching(lambda *step: told.append(step)):
+        pooled_texts([regressor.model_.encoder_of(0)], texts)
+
+    there = int(frame[["review", "second"]].notna().sum().sum())
+    assert told[-1] == ("reading texts", there, there)
