@@ -221,5 +221,7 @@ def _picture(found: Dependence, view: _View, overall: NDArray[np.float64]) -> Pi
 
 def _date_parts(model: Any, column: str) -> list[str]:
     """The parts of a date that a model reads."""
-    features = getattr(model.preprocessor_, "features_", ())
+    # Where there are texts too, the rest of the table has a preprocessor of its own.
+    preprocessor = getattr(model.preprocessor_, "tabular", model.preprocessor_)
+    features = preprocessor.features_
     return [f.part for f in features if f.source == column and f.part is not None]

@@ -28,8 +28,8 @@ def text_section(model: Any, rows: JudgedRows, *, unit: str = "") -> Section | N
 
     Parameters
     ----------
-    model : fitted text estimator
-        With ``explain``.
+    model : fitted estimator that reads texts
+        With ``explain``, of texts alone or of tables that hold some.
     rows : JudgedRows
         What it predicts.
     unit : str
@@ -42,7 +42,7 @@ def text_section(model: Any, rows: JudgedRows, *, unit: str = "") -> Section | N
     """
     target, name = model.target_, model.target_names_[0]
     table = columns_of_fit(rows.table, model.feature_names_in_.tolist())
-    lengths = model.preprocessor_.transform(table).lengths
+    lengths = _lengths(model.preprocessor_.transform(table))
     if isinstance(target, ClassificationTarget):
         labels = [str(label) for label in target.classes]
         worst = most_confident_errors(rows.truth, rows.outputs)
@@ -71,9 +71,10 @@ def text_section(model: Any, rows: JudgedRows, *, unit: str = "") -> Section | N
         text = "The largest errors, with the words that led the model there."
     else:
         return None
-    explained = [model.explain(_row(table, int(row))) for row in worst]
     excerpts = [
-        _excerpt(caption, found) for caption, found in zip(captions, explained, strict=True)
+        excerpt
+        for row, caption in zip(worst.tolist(), captions, strict=True)
+        for excerpt in _excerpts(model, table.slice(row, 1), caption)
     ]
     return Section("Errors, word by word", [text], pictures=[picture], excerpts=excerpts)
 
@@ -149,7 +150,25 @@ def _excerpt(caption: str, found: "Explanation") -> Excerpt:
     return Excerpt(caption, coloured)
 
 
-def _row(table: pa.Table, number: int) -> dict[str, str | None]:
-    """One text of every column, at its beginning where it is very long."""
-    texts: dict[str, Any] = table.slice(number, 1).to_pylist()[0]
+def _lengths(features: Any) -> NDArray[np.int64]:
+    """Tokens of each row: of its document, or of all its columns of text."""
+    documents = features.texts if hasattr(features, "texts") else (features,)
+    lengths: NDArray[np.int64] = np.sum([one.lengths for one in documents], axis=0)
+    return lengths
+
+
+def _excerpts(model: Any, row: pa.Table, caption: str) -> list[Excerpt]:
+    """The words of a row: of a model of texts alone in one piece, else column by column."""
+    if not hasattr(model, "schema_"):
+        return [_excerpt(caption, model.explain(_texts_of(row)))]
+    return [
+        _excerpt(f"{caption} {column}:", found)
+        for column, found in model.explain(row).items()
+        if found.tokens
+    ]
+
+
+def _texts_of(row: pa.Table) -> dict[str, str | None]:
+    """The text of every column, at its beginning where it is very long."""
+    texts: dict[str, Any] = row.to_pylist()[0]
     return {name: None if text is None else text[:_LONGEST] for name, text in texts.items()}

@@ -10,6 +10,7 @@ import pytest
 import tabtext
 from tabtext import (
     LanguageModel,
+    TabTextClassifier,
     TabularClassifier,
     TabularRegressor,
     TextClassifier,
@@ -191,6 +192,24 @@ def test_quantities_of_texts_have_their_largest_errors(
 
     assert "The largest errors" in page.text
     assert page.text.count("for letters, and is") == 6
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_tables_with_texts_have_the_sections_of_both(
+    sentences: pd.DataFrame, tmp_path: Path
+) -> None:
+    numbers = np.arange(len(sentences))
+    rows = sentences.assign(hours=numbers % 40 + 0.5, day=np.where(numbers % 3, "Mon", "Tue"))
+    model = TabTextClassifier(
+        language_model=None, embedding_width=8, hidden_width=16, n_layers=1, epochs=1, verbose=0
+    ).fit(rows[:300], target="sentiment")
+
+    page = Page(tabtext.write_report(model, rows[300:400], tmp_path / "report.html"))
+
+    assert {"How predictions depend on columns", "Errors, word by word"} <= set(page.titles)
+    assert "text:" in page.text
+    assert "Depending on hours; the grey lines show where rows are" in page.captions
+    assert any("over the length of a text" in caption for caption in page.captions)
 
 
 @pytest.mark.usefixtures("unrendered")
