@@ -68,7 +68,7 @@ def test_evaluate_prints_metrics_as_json(texts: Path) -> None:
 def test_inspect_prints_the_card(texts: Path) -> None:
     printed = run_well("inspect", texts / "model").stdout
 
-    for part in ("TextClassifier for label", "text", "vocabulary", "accuracy", "learning_rate"):
+    for part in ("TextClassifier for label", "text", "vocabulary", "accuracy", "learning rate"):
         assert part in printed
 
 

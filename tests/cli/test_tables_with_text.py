@@ -52,7 +52,7 @@ def test_texts_are_left_out_on_request(folder: Path) -> None:
 
     model = tabtext.load(folder / "table")
     assert type(model).__name__ == "TabularRegressor"
-    assert set(model.preprocessor_.feature_names_in_) == {"cinema", "words", "evening", "day"}
+    assert set(model.preprocessor_.positions()) == {"cinema", "words", "evening", "day"}
 
 
 def test_a_role_decides_too(folder: Path) -> None:
