@@ -123,10 +123,11 @@ class _FrozenNetwork(nn.Module):
         for before, layer in pairwise(self.layers):
             if before.activation is not None:
                 units = before.activation(units)
-            own = units.view(len(units), n_members, -1).transpose(0, 1)
+            own = units.unflatten(1, (n_members, units.shape[1] // n_members)).transpose(0, 1)
             units = torch.baddbmm(layer.bias.unsqueeze(1), own, layer.weight)
             units = units.transpose(0, 1).flatten(1)
-        return combine_members(units.view(len(units), n_members, -1), self.combine)
+        members = units.unflatten(1, (n_members, units.shape[1] // n_members))
+        return combine_members(members, self.combine)
 
 
 class _FrozenEnsemble(nn.Module):

@@ -113,7 +113,7 @@ def test_a_frozen_encoder_is_that_of_the_language_model(frame: pd.DataFrame) -> 
     assert torch.equal(encoder.embedding.weight[:known], of_origin.embedding.weight)
     for own, given in zip(encoder.layers.parameters(), of_origin.layers.parameters(), strict=True):
         assert torch.equal(own, given)
-    assert model.card_["recipe"]["language_model"] == origin.card_["rows"]
+    assert model.card_["language_model"]["rows"] == origin.card_["rows"]
     assert list(model.histories_) == [""]
 
 

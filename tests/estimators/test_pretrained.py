@@ -165,6 +165,7 @@ def test_files_as_they_were_are_verified(shipped: Path) -> None:
 
     names = set(json.loads((directory / "checksums.json").read_text())["sha256"])
     assert names == {
+        "README.md",
         "config.json",
         "weights.safetensors",
         "preprocessor/preprocessor.json",

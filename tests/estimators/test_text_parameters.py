@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tabtext.errors import ColumnTypeError, ParameterError
+from tabtext.errors import ColumnTypeError, DataError, ParameterError
 from tabtext.estimators import LanguageModel, TextClassifier, TextRegressor
 from tabtext.estimators.unfreezing import unfreezing_phases
 from tabtext.text.preprocessing import TextPreprocessor
@@ -106,11 +106,10 @@ def test_class_weights_that_leave_nothing_are_refused() -> None:
         model.fit(TEXTS, LABELS)
 
 
-def test_weights_of_classes_and_rows_that_leave_nothing_together_are_refused() -> None:
-    model = TextClassifier(class_weight={"pos": 0}, min_frequency=1, **TINY)
+def test_weights_of_rows_that_leave_one_class_are_refused() -> None:
     rows = [float(label == "pos") for label in LABELS]
-    with pytest.raises(ParameterError, match="nothing to learn from"):
-        model.fit(TEXTS, LABELS, sample_weight=rows)
+    with pytest.raises(DataError, match="'pos' in every row that weighs more than 0"):
+        TextClassifier(min_frequency=1, **TINY).fit(TEXTS, LABELS, sample_weight=rows)
 
 
 def test_weights_that_leave_nothing_are_called_by_their_names() -> None:
