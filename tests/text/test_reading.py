@@ -205,10 +205,15 @@ def test_a_column_of_numbers_is_refused(column: Any) -> None:
         read_texts(column)
 
 
-@pytest.mark.parametrize("data", [3, None, {"a", "b"}, np.array("a"), object()])
+@pytest.mark.parametrize("data", [3, None, {"a", "b"}, object()])
 def test_data_that_holds_no_rows_is_refused(data: Any) -> None:
     with pytest.raises(ColumnTypeError):
         read_texts(data)
+
+
+def test_an_array_without_dimensions_is_refused() -> None:
+    with pytest.raises(DataError, match="an array of 0 dimensions"):
+        read_texts(np.array("a"))
 
 
 # -- what cannot be decoded ------------------------------------------------------------------------
