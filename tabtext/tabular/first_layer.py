@@ -107,7 +107,7 @@ class _Tables:
         table, stride = np.zeros(len(columns), np.int64), np.zeros(len(columns), np.int64)
         blocks: list[Tensor] = []
         for number, members in enumerate(_together([len(tables[c]) for c in columns])):
-            block = torch.zeros(1, len(bias))
+            block = bias.new_zeros(1, len(bias))
             for member in members:
                 table[member], stride[member] = number, len(block)
                 block = (tables[columns[member]].unsqueeze(1) + block).flatten(0, 1)
@@ -128,15 +128,16 @@ class _Tables:
         codes = categorical.numpy()
         if len(self.columns) < codes.shape[1]:
             codes = codes[:, self.columns]
-        out = torch.empty(len(codes), len(self.bias))
+        # Not by torch.empty, whose type and place are what a caller may have set as the default.
+        out = np.empty((len(codes), len(self.bias)), self.bias.dtype)
         n_threads = torch.get_num_threads() if len(codes) > _FEW_ROWS else 1
         if n_threads == 1:
-            self._write(codes, out.numpy())
-            return out
-        shares = np.array_split(codes, n_threads), np.array_split(out.numpy(), n_threads)
-        with ThreadPoolExecutor(n_threads) as pool:
-            list(pool.map(self._write, *shares))
-        return out
+            self._write(codes, out)
+        else:
+            shares = np.array_split(codes, n_threads), np.array_split(out, n_threads)
+            with ThreadPoolExecutor(n_threads) as pool:
+                list(pool.map(self._write, *shares))
+        return torch.from_numpy(out)
 
     def _write(self, codes: NDArray[np.integer], out: NDArray[np.float32]) -> None:
         from tabtext.tabular.kernels.first_layer import add_table_rows

@@ -32,8 +32,9 @@ def frozen(model: nn.Module) -> nn.Module:
     Parameters
     ----------
     model : TabM, EntityEmbeddingMLP, NetworkEnsemble or another network
-        Trained, on the CPU; another network is returned as it is. One whose weights a fused
-        optimizer changes, of which torch keeps no count, has to be another object.
+        Trained, on the CPU; another network is returned as it is, and so is one that was made in
+        inference mode. One whose weights are changed where torch keeps no count, as by a fused
+        optimizer or in ``weight.data``, has to be another object.
 
     Returns
     -------
@@ -50,27 +51,34 @@ def frozen(model: nn.Module) -> nn.Module:
     """
     if not isinstance(model, TabM | EntityEmbeddingMLP | NetworkEnsemble):
         return model
+    tensors = [*model.parameters(), *model.buffers()]
+    if any(tensor.is_inference() for tensor in tensors):
+        return model  # torch does not count what changes them
     kept = _FROZEN.get(model)
-    if kept is None or kept.is_outdated():
-        kept = _FROZEN[model] = _Kept.of(model)
+    if kept is None or not kept.is_of(tensors):
+        kept = _FROZEN[model] = _Kept.of(model, tensors)
     return kept.network
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """A frozen network, and how often the tensors it was made from had been changed in place."""
+    """A frozen network, and the tensors it was made from: where they lie, how often changed."""
 
     network: nn.Module
-    tensors: list[Tensor]
+    memory: list[Tensor]  # held, so that no other tensor comes to lie there
     versions: list[int]
 
     @classmethod
-    def of(cls, model: nn.Module) -> "_Kept":
-        tensors = [*model.parameters(), *model.buffers()]
-        return cls(_frozen(model).eval(), tensors, [tensor._version for tensor in tensors])
+    def of(cls, model: nn.Module, tensors: Sequence[Tensor]) -> "_Kept":
+        memory = [tensor.detach() for tensor in tensors]
+        return cls(_frozen(model).eval(), memory, [tensor._version for tensor in tensors])
 
-    def is_outdated(self) -> bool:
-        return [tensor._version for tensor in self.tensors] != self.versions
+    def is_of(self, tensors: Sequence[Tensor]) -> bool:
+        """Whether these are the tensors, and as they were."""
+        places = [tensor.data_ptr() for tensor in self.memory]
+        return [tensor.data_ptr() for tensor in tensors] == places and [
+            tensor._version for tensor in tensors
+        ] == self.versions
 
 
 def _frozen(model: nn.Module) -> nn.Module:

@@ -62,7 +62,7 @@ def plain_row(data: Any) -> PlainRow | None:
     if isinstance(data, pa.RecordBatch | pa.Table):
         return _of_arrow(data)
     if hasattr(data, "__arrow_c_stream__") and hasattr(data, "columns") and _length(data) == 1:
-        return _of_arrow(pa.table(data))
+        return _of_stream(data)
     return None
 
 
@@ -74,15 +74,26 @@ def _of_pandas(frame: Any) -> PlainRow | None:
     row = dict(zip(names, values, strict=True))
     if len(row) != len(names) or any(map(_is_inexact, values)):
         return None
-    gaps = [name for name, value in row.items() if value is None or value != value]
+    gaps = [name for name, value in row.items() if _is_gap(value)]
     return _checked(row, {name: _gap_in_pandas(frame[name].dtype, row[name]) for name in gaps})
+
+
+def _of_stream(data: Any) -> PlainRow | None:
+    try:
+        table = pa.table(data)
+    except pa.ArrowException:  # a type that Arrow does not know, such as 128-bit integers
+        return None
+    return _of_arrow(table)
 
 
 def _of_arrow(table: pa.Table | pa.RecordBatch) -> PlainRow | None:
     if table.num_rows != 1:
         return None
     names = table.schema.names
-    row = {name: column[0].as_py() for name, column in zip(names, table.columns, strict=True)}
+    try:
+        row = {name: column[0].as_py() for name, column in zip(names, table.columns, strict=True)}
+    except (ValueError, OverflowError):  # a date beyond those of Python, or text that is no UTF-8
+        return None
     if len(row) != len(names):
         return None
     gaps = [name for name, value in row.items() if value is None]
@@ -103,6 +114,8 @@ def _checked(row: Mapping[Any, Any], gaps: Mapping[str, Gap | None]) -> PlainRow
 def _plain(value: Any) -> PlainValue | Gap | None:
     """A plain value, or the gap that it is in a column of nothing else; None if it is neither."""
     if isinstance(value, np.generic):
+        if value.dtype.kind in "mM":  # an int to Python in some units, and no time in others
+            return None
         value = value.item()
     kind = type(value)
     if kind is str:
@@ -127,6 +140,13 @@ def _can_be_encoded(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _is_gap(value: Any) -> bool:
+    """Whether this is None, NaN or NaT; others, as pandas.NA and arrays, cannot be asked."""
+    if isinstance(value, float | np.generic | datetime):
+        return bool(value != value)
+    return value is None
 
 
 def _is_inexact(value: Any) -> bool:

@@ -1,5 +1,6 @@
 """Frozen networks: the outputs of what they were made from, from tables and folded layers."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,59 @@ def test_a_network_is_frozen_once_and_again_when_its_weights_change() -> None:
     model.head.bias.add_(torch.arange(3.0))
 
     torch.testing.assert_close(frozen(model)(*rows), model(*rows), rtol=1e-4, atol=1e-5)
+
+
+def by_data(model: TabM) -> None:
+    model.head.bias.data = model.head.bias.data + torch.arange(3.0)
+
+
+def by_other_parameters(model: TabM) -> None:
+    state = {name: 1.5 * tensor for name, tensor in model.state_dict().items()}
+    model.load_state_dict(state, assign=True)
+
+
+def by_a_vector(model: TabM) -> None:
+    for factor in (2.0, 0.75):  # the memory that the first leaves is free for the second
+        vector = factor * nn.utils.parameters_to_vector(model.parameters())
+        nn.utils.vector_to_parameters(vector, model.parameters())
+
+
+@pytest.mark.parametrize("change", [by_data, by_other_parameters, by_a_vector])
+@torch.no_grad()
+def test_weights_put_in_the_place_of_others_are_noticed(change: Callable[[TabM], None]) -> None:
+    model, rows = tabm(), rows_of(5)
+    before = frozen(model)(*rows)
+
+    change(model)
+
+    torch.testing.assert_close(frozen(model)(*rows), model(*rows), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(model(*rows), before)
+
+
+def test_a_network_made_in_inference_mode_predicts_as_it_is() -> None:
+    rows = rows_of(5)
+    with torch.inference_mode():
+        model = tabm()
+        assert frozen(model) is model
+        expected = model(*rows)
+
+    with torch.no_grad():
+        torch.testing.assert_close(frozen(model)(*rows), expected)
+
+
+@torch.no_grad()
+def test_neither_default_dtype_nor_default_device_counts() -> None:
+    model, other, rows = mlp(), mlp(), rows_of(600)
+    expected = frozen(model)(*rows)
+
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            found = frozen(model)(*rows), frozen(other)(*rows)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+    assert all(torch.equal(outputs, expected) for outputs in found)
 
 
 def test_a_code_that_no_category_has_is_refused_with_its_column() -> None:

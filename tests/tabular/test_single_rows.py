@@ -3,7 +3,8 @@
 import warnings
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Any
+from decimal import Decimal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -120,12 +121,16 @@ ANY_VALUE = st.one_of(
     st.dates(),
     st.sampled_from([pd.Timestamp("2015-03-31 12:00"), pd.NaT, b"a", np.float32(0.1), np.int8(3)]),
     st.sampled_from([pd.Timestamp("2015-03-31", tz="Europe/Berlin"), np.str_("b"), [1], 1j]),
+    st.sampled_from([pd.NA, Decimal("NaN"), np.timedelta64(3, "ns"), np.datetime64("NaT")]),
+    st.sampled_from([np.datetime64("2015-03-31T12:00", unit) for unit in ("m", "s", "ns")]),
 )
 
 
 @given(name=st.sampled_from(sorted(PLAIN)), value=ANY_VALUE)
 @example(name="when", value=date(2016, 12, 31))
 @example(name="when", value=datetime(1969, 12, 31, 23, 59, 59, 500_000))
+@example(name="when", value=np.datetime64("2015-03-31T12:00", "m"))
+@example(name="number", value=np.datetime64("1970-01-01", "ns"))
 def test_any_value_of_a_mapping_has_the_outcome_that_it_has_in_a_table(
     of_all_kinds: TabularPreprocessor, name: str, value: Any
 ) -> None:
@@ -135,12 +140,49 @@ def test_any_value_of_a_mapping_has_the_outcome_that_it_has_in_a_table(
 
 
 @given(name=st.sampled_from(sorted(PLAIN)), value=ANY_VALUE)
+@example(name="text", value=pd.NA)
+@example(name="number", value=np.array([1.0, 2.0]))
 def test_any_value_of_a_frame_has_the_outcome_that_it_has_in_a_table(
     of_all_kinds: TabularPreprocessor, name: str, value: Any
 ) -> None:
     data = pd.DataFrame([PLAIN])
     data[name] = pd.Series([value], dtype=object)  # as it is, whatever else it could be
 
+    assert outcome(of_all_kinds, data) == by_tables(of_all_kinds, data)
+
+
+@pytest.mark.parametrize("backend", ["numpy_nullable", "pyarrow"])
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_gap_of_a_nullable_type_has_the_outcome_that_it_has_in_a_table(
+    of_all_kinds: TabularPreprocessor, name: str, backend: Literal["numpy_nullable", "pyarrow"]
+) -> None:
+    two_rows = pd.DataFrame([PLAIN, PLAIN]).convert_dtypes(dtype_backend=backend)
+    two_rows.loc[0, name] = pd.NA
+
+    assert outcome(of_all_kinds, two_rows[:1]) == by_tables(of_all_kinds, two_rows[:1])
+
+    either = of_all_kinds.encode(two_rows[:1]), of_all_kinds.encode(two_rows)
+    assert either[0].categorical.tobytes() == either[1].categorical[:1].tobytes()
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([10**12], pa.timestamp("s")),  # the year 33658
+        pa.StringArray.from_buffers(1, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff")),
+        pl.Series([2**70], dtype=pl.Int128),
+    ],
+    ids=["date", "text", "number"],
+)
+def test_what_python_or_arrow_cannot_hold_takes_the_road_of_tables(
+    of_all_kinds: TabularPreprocessor, column: Any
+) -> None:
+    table = pa.table({name: [value] for name, value in PLAIN.items()})
+    data: Any = table.append_column("further", column) if isinstance(column, pa.Array) else None
+    if data is None:
+        data = pl.DataFrame([PLAIN]).with_columns(column.alias("further"))
+
+    assert plain_row(data) is None
     assert outcome(of_all_kinds, data) == by_tables(of_all_kinds, data)
 
 
