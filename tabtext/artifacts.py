@@ -20,10 +20,12 @@ two renames follow each other; a process killed between them leaves both, whole,
 
 import json
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,9 @@ from tabtext.model_card import ModelCard, card_of, to_markdown
 from tabtext.packing import PACKING, pack, unpack
 
 __all__ = [
+    "ARTIFACT",
     "FORMAT_VERSION",
+    "Kind",
     "read_card",
     "read_config",
     "read_tensors",
@@ -58,6 +62,38 @@ _WEIGHTS = "weights.safetensors"
 README = "README.md"
 _BESIDE = {README, "checksums.json"}
 """What describes the model, and counts for nothing in its size."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of directory, by what it is known from others, which are not to be replaced.
+
+    Parameters
+    ----------
+    file : str
+        A JSON file in it.
+    entries : frozenset of str
+        What that file holds at least; others, too, have a ``config.json``.
+
+    Examples
+    --------
+    >>> ARTIFACT.is_that_of(Path("no such directory"))
+    False
+    """
+
+    file: str
+    entries: frozenset[str]
+
+    def is_that_of(self, directory: Path) -> bool:
+        """Whether this directory is one of this kind."""
+        try:
+            found = json.loads((directory / self.file).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return isinstance(found, Mapping) and self.entries <= found.keys()
+
+
+ARTIFACT = Kind(_CONFIG, frozenset({"format_version", "tabtext_version"}))
 
 
 @contextmanager
@@ -107,7 +143,7 @@ def write_artifact(
     ('Example', [1.0, 1.0])
     """
     tensors = pack(weights) if packed else weights
-    with whole_directory(directory, marker=_CONFIG) as temporary:
+    with whole_directory(directory, kind=ARTIFACT) as temporary:
         header = _header(packed=packed)
         (temporary / _CONFIG).write_text(json.dumps({**header, **config}, indent=2) + "\n")
         write_tensors(temporary / _WEIGHTS, tensors)
@@ -119,15 +155,15 @@ def write_artifact(
 
 
 @contextmanager
-def whole_directory(directory: Path, *, marker: str) -> Iterator[Path]:
+def whole_directory(directory: Path, *, kind: Kind) -> Iterator[Path]:
     """Write a directory that appears under its name when the block ends, or not at all.
 
     Parameters
     ----------
     directory : Path
-        Where it will stand. What already stands there is replaced if it holds the ``marker``.
-    marker : str
-        The file by which such a directory is known from others.
+        Where it will stand. What already stands there is replaced if it is of the same kind.
+    kind : Kind
+        What will stand there.
 
     Yields
     ------
@@ -140,18 +176,18 @@ def whole_directory(directory: Path, *, marker: str) -> Iterator[Path]:
         As ``write_artifact``.
     """
     directory = Path(directory).absolute()
-    require_destination(directory, marker=marker)
+    require_destination(directory, kind=kind)
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter for a name that no file can have
         raise SaveError(f"cannot write to {directory.parent}: {error}") from error
     try:
         yield temporary
         # mkdtemp makes private directories; an artifact is as readable as its surroundings.
         temporary.chmod(directory.parent.stat().st_mode & 0o777)
         _replace(directory, temporary)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # Arrow writes to no path that is not UTF-8
         raise SaveError(
             f"the model was not saved to {directory}: {error}. "
             "Nothing half-written was left; free some space or choose another place."
@@ -270,19 +306,24 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def require_destination(directory: Path, *, marker: str = _CONFIG) -> None:
-    """Raise ``SaveError`` unless an artifact may be written there: free, empty, or an artifact.
+def require_destination(directory: Path, *, kind: Kind = ARTIFACT) -> None:
+    """Raise ``SaveError`` unless this may be written there: the place is free, empty, or has one.
 
-    An artifact is what holds the file ``marker``.
+    A repository is not replaced, whatever it holds: its history would be lost.
     """
-    if not directory.exists():
+    if not os.path.exists(directory):  # says no to a name that is too long; Path.exists raises
         return
     if not directory.is_dir():
         raise SaveError(f"{directory} is a file; choose another place for the model")
-    if any(directory.iterdir()) and not (directory / marker).is_file():
+    if any(directory.iterdir()) and not kind.is_that_of(directory):
         raise SaveError(
             f"{directory} holds other files and no saved model, so it is not replaced; "
             "choose another place or empty it first"
+        )
+    if (directory / ".git").exists():
+        raise SaveError(
+            f"{directory} is a Git repository, whose history is not to be replaced; "
+            "choose another place, and copy the files from there"
         )
 
 

@@ -53,6 +53,32 @@ def test_other_files_are_never_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+@pytest.mark.parametrize("content", ['{"model_type": "bert"}', "[]", "{"])
+def test_a_directory_with_the_config_of_something_else_is_not_replaced(
+    tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "config.json").write_text(content)
+    (tmp_path / "pytorch_model.bin").write_text("weeks of training")
+    with pytest.raises(SaveError, match="holds other files"):
+        save(tmp_path)
+    assert (tmp_path / "pytorch_model.bin").read_text() == "weeks of training"
+
+
+def test_a_repository_is_not_replaced(tmp_path: Path) -> None:
+    save(tmp_path / "model")
+    (tmp_path / "model" / ".git").mkdir()
+    with pytest.raises(SaveError, match="is a Git repository"):
+        save(tmp_path / "model", note="second")
+    assert read_config(tmp_path / "model")["note"] == "first"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 250, "a\0b"], ids=["long", "near", "zero"])
+def test_a_name_that_no_directory_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SaveError, match="cannot write"):
+        save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "model").write_text("a file")
     with pytest.raises(SaveError, match="is a file"):

@@ -12,12 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tabtext.artifacts import whole_directory
+from tabtext.artifacts import Kind, whole_directory
 from tabtext.errors import ParameterError
 
 __all__ = ["DESCRIPTION", "PROGRAM", "require_exporter", "write_export"]
 
 PROGRAM, DESCRIPTION = "model.onnx", "preprocessor.json"
+
+# A preprocessor's folder has a file of this name, too, but no output.
+_EXPORT = Kind(DESCRIPTION, frozenset({"tabtext_version", "output"}))
 
 _OPSET = 18  # of December 2022: old enough for every runtime in use, and it has all that is needed
 
@@ -85,7 +88,7 @@ def write_export(
     SaveError
         If writing fails, or the place is taken by something else; nothing half-written is left.
     """
-    with whole_directory(directory, marker=DESCRIPTION) as temporary:
+    with whole_directory(directory, kind=_EXPORT) as temporary:
         text = json.dumps(description, indent=1, ensure_ascii=False)
         (temporary / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
         with _quiet(), torch.no_grad():

@@ -20,6 +20,7 @@ from tabtext import (
     TextClassifier,
     TextRegressor,
     datasets,
+    load,
 )
 from tabtext.errors import ParameterError, SaveError
 from tabtext.export import program
@@ -290,3 +291,12 @@ def test_other_files_are_not_replaced(regressor: Any, tmp_path: Path) -> None:
         regressor[0].export_onnx(tmp_path)
 
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_the_preprocessor_of_a_saved_model_is_not_replaced(regressor: Any, tmp_path: Path) -> None:
+    regressor[0].save(tmp_path / "model")
+
+    with pytest.raises(SaveError, match="holds other files"):
+        regressor[0].export_onnx(tmp_path / "model" / "preprocessor")
+
+    load(tmp_path / "model")
