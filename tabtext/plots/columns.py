@@ -62,7 +62,7 @@ def plot_distribution(
     ax.bar(places[:-1], counts, width=np.diff(places), align="edge", color=BLUE)
     if is_date:
         date_axis(ax)
-    ax.set(ylabel=unit, xlabel=shortened(label, 36))
+    ax.set(ylabel=shortened(unit, 30), xlabel=shortened(label, 36))
     ax.margins(x=0.01)
     ax.locator_params(axis="y", nbins=4)
     ax.yaxis.set_major_formatter(_with_thousands)
@@ -124,7 +124,7 @@ def plot_levels(
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
     ax.grid(visible=False, axis="y")
-    ax.set(xlabel=f"{unit} per {shortened(label, 30)}")
+    ax.set(xlabel=f"{shortened(unit, 20)} per {shortened(label, 30)}")
     ax.locator_params(axis="x", nbins=4)
     ax.xaxis.set_major_formatter(_with_thousands)
     return ax

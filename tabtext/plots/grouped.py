@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tabtext.plots.style import BLUE, GREY, require_same_length, styled_axes, with_unit
+from tabtext.plots.style import BLUE, GREY, require_same_length, shortened, styled_axes, with_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +56,7 @@ def plot_accuracy_by(
     require_same_length(quantity, is_right)
     overall = float(np.mean(is_right))
     ax = _draw(quantity, is_right, f"all rows {overall:.3f}", n_groups, ax, highest=1.0)
-    ax.set(xlabel=label, ylabel="share of right predictions")
+    ax.set(xlabel=shortened(label, 40), ylabel="share of right predictions")
     return ax
 
 
@@ -105,7 +105,7 @@ def plot_error_by(
     require_same_length(quantity, errors)
     sizes = np.abs(errors)
     ax = _draw(quantity, sizes, f"all rows {sizes.mean():.3g}", n_groups, ax, highest=np.inf)
-    ax.set(xlabel=label, ylabel=with_unit("mean absolute error", unit))
+    ax.set(xlabel=shortened(label, 40), ylabel=with_unit("mean absolute error", unit))
     return ax
 
 

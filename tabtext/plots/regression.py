@@ -13,6 +13,7 @@ from tabtext.plots.style import (
     date_axis,
     figure_of,
     require_same_length,
+    shortened,
     styled_axes,
     with_unit,
 )
@@ -116,7 +117,7 @@ def plot_residuals(
     require_same_length(truth, predicted)
     residuals = predicted - truth
     middle = float(np.median(residuals))
-    label = f"{middle:.3g} {unit}".strip()
+    label = f"{middle:.3g} {shortened(unit, 30)}" if unit else f"{middle:.3g}"
     ax = styled_axes(ax)
     ax.hist(residuals, bins=60, range=_range(residuals), color=BLUE)
     ax.axvline(0, color=INK, linewidth=1.2)

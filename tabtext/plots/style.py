@@ -86,8 +86,14 @@ def date_axis(ax: "Axes") -> None:
 
 
 def with_unit(label: str, unit: str) -> str:
-    """Return ``label (unit)``, or the label alone without a unit."""
-    return f"{label} ({unit})" if unit else label
+    r"""Return ``label (unit)``, or the label alone without a unit.
+
+    Examples
+    --------
+    >>> with_unit("true", "min"), with_unit("true", "$"), with_unit("true", "")
+    ('true (min)', 'true (\\$)', 'true')
+    """
+    return f"{label} ({shortened(unit, 30)})" if unit else label
 
 
 def strokes() -> list[tuple[str, str]]:

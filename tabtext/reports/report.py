@@ -106,7 +106,7 @@ def write_report(
     ParameterError
         If a learning-rate finder is asked for that the model does not have, or without rows.
     DataError
-        If no row of ``data`` has a target, or predictions and rows differ in number.
+        If no row of ``data`` has a target, or predictions do not fit the rows or the model.
     UnknownColumnError, ColumnTypeError
         If ``data`` lacks a column of the fit, or it has another type.
     SaveError

@@ -75,14 +75,19 @@ def judge(
     Raises
     ------
     DataError
-        If no row has a target, or there are not as many predictions as rows.
+        If no row has a target and a prediction, or there are not as many predictions as rows, or
+        not as many outputs in each as the model has.
     """
     sample = model.labelled_rows(table, y)
     outputs = None
     if predictions is not None:
-        outputs = _per_row(predictions, table.num_rows)
+        outputs = _per_row(predictions, table.num_rows, model.target_.n_outputs)
         numbers = np.arange(len(sample)) if sample.numbers is None else sample.numbers
         is_known: NDArray[np.bool_] = np.asarray(np.isfinite(outputs[numbers]).all(axis=1))
+        if not is_known.any():
+            raise DataError(
+                "no row has both a target and a prediction, so that there is nothing to judge"
+            )
         sample = sample.filter(is_known)
     n_usable = len(sample)
     sample = sample.draw(max_rows, seed=seed)
@@ -111,8 +116,14 @@ def draw(table: pa.Table, n_rows: int, *, seed: int) -> pa.Table:
     return table.take(pa.array(np.sort(rows)))
 
 
-def _per_row(predictions: NDArray[Any], n_rows: int) -> NDArray[np.float64]:
+def _per_row(predictions: NDArray[Any], n_rows: int, n_outputs: int) -> NDArray[np.float64]:
     """Predictions as outputs ``(rows, outputs)``."""
     if len(predictions) != n_rows:
         raise DataError(f"{len(predictions)} predictions for {n_rows} rows; give one for each row")
-    return np.asarray(predictions, np.float64).reshape(n_rows, -1)
+    outputs = np.asarray(predictions, np.float64).reshape(n_rows, -1)
+    if outputs.shape[1] != n_outputs:
+        raise DataError(
+            f"predictions have {outputs.shape[1]} outputs in each row and the model has "
+            f"{n_outputs}; give what its predict_proba, or a regressor's predict, returns"
+        )
+    return outputs

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
@@ -305,7 +306,11 @@ def test_names_from_data_are_neither_markup_nor_formulas(
     rows = flights.rename(columns=evil).dropna()
     model = TabularRegressor(**QUICK).fit(rows[:500], target="<script>\n$")
 
-    page = Page(tabtext.write_report(model, rows[500:700], tmp_path / "report.html"))
+    page = Page(
+        tabtext.write_report(
+            model, rows[500:700], tmp_path / "report.html", unit="$x_$", description="<script>"
+        )
+    )
 
     assert "<script" not in page.html
     assert "<b>" not in page.html
@@ -344,12 +349,25 @@ def test_given_predictions_are_judged_in_place_of_the_models(
     assert page.facts["rows"] == str(known.sum())
 
 
-def test_as_many_predictions_as_rows_are_needed(
-    regressor: TabularRegressor, flights: pd.DataFrame, tmp_path: Path
+@pytest.mark.parametrize(
+    ("predictions", "message"),
+    [
+        (np.zeros(3), "3 predictions for 500 rows"),
+        (np.zeros((500, 3)), "3 outputs in each row and the model has 1"),
+        (np.full(500, np.nan), "no row has both a target and a prediction"),
+    ],
+    ids=["rows", "outputs", "none"],
+)
+def test_predictions_have_to_fit_the_rows_and_the_model(
+    regressor: TabularRegressor,
+    flights: pd.DataFrame,
+    tmp_path: Path,
+    predictions: npt.NDArray[np.float64],
+    message: str,
 ) -> None:
-    with pytest.raises(DataError, match="3 predictions for 500 rows"):
+    with pytest.raises(DataError, match=message):
         tabtext.write_report(
-            regressor, flights[2000:], tmp_path / "report.html", predictions=np.zeros(3)
+            regressor, flights[2000:], tmp_path / "report.html", predictions=predictions
         )
 
 
