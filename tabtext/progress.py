@@ -71,7 +71,7 @@ def showing(verbose: int) -> Iterator[None]:
     499500
     """
     before = _beginning.get()
-    if verbose <= 0 and before is not _within_a_step:
+    if verbose <= 0 and not isinstance(before, _WithinStep):
         _beginning.set(None)
     elif before is None and is_first_process():
         _beginning.set(_on_screen)
@@ -143,15 +143,17 @@ def step(what: str) -> Iterator[Progress]:
     reading 50 200
     """
     begin = _beginning.get()
-    if begin is None or begin is _within_a_step:
+    if begin is None or isinstance(begin, _WithinStep):
         yield _unseen
         return
-    told = begin(what)
-    _beginning.set(_within_a_step)
+    told, mark = begin(what), _WithinStep()
+    _beginning.set(mark)
     try:
         yield told
     finally:
-        _beginning.set(begin)
+        # A generator that the traceback of an error has kept may end long after its block.
+        if _beginning.get() is mark:
+            _beginning.set(begin)
         told.close()
 
 
@@ -172,7 +174,8 @@ def track(items: Iterable[T], what: str, *, total: int | None = None) -> Iterabl
     >>> [name for name in track(["Store", "Date"], "encoding columns")]
     ['Store', 'Date']
     """
-    if _beginning.get() in (None, _within_a_step):
+    begin = _beginning.get()
+    if begin is None or isinstance(begin, _WithinStep):
         return items
     known = len(items) if isinstance(items, Sized) else None
     return _tracked(items, what, known if total is None else total)
@@ -374,9 +377,11 @@ def _on_screen(what: str) -> _Step:
     return _Shown(what)
 
 
-def _within_a_step(what: str) -> _Step:  # pragma: no cover - a mark that is compared, not called
-    raise AssertionError(what)
+class _WithinStep:
+    """The mark of one step that goes on, in which others are not shown."""
 
 
-_beginning: ContextVar[Callable[[str], _Step] | None] = ContextVar("tabtext_progress", default=None)
+_beginning: ContextVar[Callable[[str], _Step] | _WithinStep | None] = ContextVar(
+    "tabtext_progress", default=None
+)
 """What begins a step where somebody watches; None where nobody does."""

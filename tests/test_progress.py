@@ -172,6 +172,17 @@ def test_a_loop_that_is_left_is_over() -> None:
     assert told == ["the next"]
 
 
+def test_a_loop_that_a_traceback_keeps_does_not_reach_beyond_its_block() -> None:
+    told: list[tuple[str, int, int | None]] = []
+    with watching(lambda *what: told.append(what)):
+        kept = iter(track(range(3), "broken off"))
+        next(kept)
+    del kept  # when the next error takes the place of the one that held it
+
+    assert list(track(range(2), "afterwards")) == [0, 1]
+    assert told == []
+
+
 def test_threads_of_the_block_show_nothing() -> None:
     told: list[str] = []
     with watching(lambda what, done, total: told.append(what)):
