@@ -25,6 +25,7 @@ from tabtext.estimators.parameter_checks import (
 from tabtext.estimators.presets import PRESETS, PresetName
 from tabtext.estimators.training_parameters import TrainingParameters
 from tabtext.tabular.activations import ActivationName
+from tabtext.tabular.dates import DateParts
 from tabtext.tabular.ensembles import NETWORKS
 from tabtext.tabular.parametrizations import Parametrization
 from tabtext.tabular.preprocessing import TabularPreprocessor
@@ -58,8 +59,9 @@ class TabularParameters(TrainingParameters):
         inferred role is wrong.
     exclude : sequence of str
         Columns that the model must not see.
-    date_parts : bool or sequence of str
-        Parts that stand for dates: all of ``tabtext.tabular.dates.PARTS``, none, or these.
+    date_parts : bool, "auto" or sequence of str
+        Parts that stand for dates: all of ``tabtext.tabular.dates.PARTS``, none, or these;
+        ``"auto"`` leaves out what few rows cannot teach (see ``tabtext.tabular.date_choice``).
     prune : sequence of str or Rule
         Rules of ``tabtext.tabular.outliers`` for training rows; text such as ``"Sales > 0"`` keeps
         the rows where it holds.
@@ -129,7 +131,7 @@ class TabularParameters(TrainingParameters):
     patience: int | Literal["auto"] | None = "auto"  # type: ignore[assignment]  # one more word
     roles: Mapping[str, str] | None = None
     exclude: Sequence[str] = ()
-    date_parts: bool | Sequence[str] = True
+    date_parts: DateParts = "auto"
     prune: Sequence[Any] = ()
     missing: Literal["median", "mean", "constant", "signal"] = "median"
     fill_value: float = 0.0

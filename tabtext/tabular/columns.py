@@ -10,9 +10,15 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from tabtext.errors import ColumnTypeError, DataError
+from tabtext.errors import ColumnTypeError, DataError, ParameterError
 from tabtext.tables import require_columns
-from tabtext.tabular.dates import DATE_PARTS, PARTS, date_part_arrays, is_categorical_part
+from tabtext.tabular.dates import (
+    DATE_PARTS,
+    PARTS,
+    DateParts,
+    date_part_arrays,
+    is_categorical_part,
+)
 from tabtext.tabular.schema import Role, Schema
 
 __all__ = ["Feature", "features_of", "read_features"]
@@ -40,18 +46,21 @@ class Feature:
     part: str | None = None
 
 
-def features_of(schema: Schema, date_parts: bool | Sequence[str] = True) -> tuple[Feature, ...]:
+def features_of(schema: Schema, date_parts: DateParts = True) -> tuple[Feature, ...]:
     """List the features of a schema, in its order.
 
     Parameters
     ----------
     schema : Schema
         What each column is.
-    date_parts : bool or sequence of str
-        Parts to take from dates: all that the type has, none (dates are then ignored), or these.
+    date_parts : bool, "auto" or sequence of str
+        Parts to take from dates: all that the type has (``"auto"``, too: a fit leaves out some of
+        them later), none (dates are then ignored), or these.
 
     Raises
     ------
+    ParameterError
+        If a part is unknown.
     DataError
         If a date part would have the name of another column that is in use.
 
@@ -123,11 +132,16 @@ def read_features(
     }
 
 
-def _wanted_parts(dtype: str, date_parts: bool | Sequence[str]) -> Sequence[str]:
+def _wanted_parts(dtype: str, date_parts: DateParts) -> Sequence[str]:
     """The parts to take from a column of this Arrow type."""
     available = PARTS if "timestamp" in dtype else DATE_PARTS
-    if isinstance(date_parts, bool):
+    if isinstance(date_parts, bool) or date_parts == "auto":
         return available if date_parts else ()
+    if isinstance(date_parts, str):
+        raise ParameterError(
+            f"date_parts={date_parts!r} is not True, False, 'auto' or a list of parts; did you "
+            f"mean [{date_parts!r}]?"
+        )
     for part in date_parts:
         is_categorical_part(part)  # raises for a name that is no part at all
     return [part for part in dict.fromkeys(date_parts) if part in available]

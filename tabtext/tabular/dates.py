@@ -8,6 +8,7 @@ and an encoder that works on distinct values never has to look at the rows' valu
 """
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ __all__ = [
     "DATE_PARTS",
     "PARTS",
     "TIME_PARTS",
+    "DateParts",
     "calendar_days",
     "date_part_arrays",
     "is_categorical_part",
@@ -48,6 +50,9 @@ TIME_PARTS: tuple[str, ...] = ("hour", "minute")
 
 PARTS: tuple[str, ...] = DATE_PARTS + TIME_PARTS
 """Every part, in the order in which the columns come out."""
+
+DateParts: TypeAlias = bool | Literal["auto"] | Sequence[str]
+"""Which parts stand for dates: all, none, all that occur often enough, or these."""
 
 _SECONDS_PER_DAY = 86_400
 _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}

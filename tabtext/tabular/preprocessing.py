@@ -20,6 +20,8 @@ from tabtext.errors import ArtifactError, DataError, ParameterError, did_you_mea
 from tabtext.tables import as_table, is_array, require_places, require_rows
 from tabtext.tabular import notices, preprocessor_files
 from tabtext.tabular.columns import Feature, features_of
+from tabtext.tabular.date_choice import is_part_of_use
+from tabtext.tabular.dates import DateParts
 from tabtext.tabular.encoders import CategoricalEncoder, ContinuousEncoder, Missing, Scaling
 from tabtext.tabular.encoding import Encoded, continuous_slots, encode
 from tabtext.tabular.plain_rows import plain_row
@@ -51,9 +53,10 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         Roles that override the inferred ones, see ``tabtext.tabular.schema``.
     exclude : sequence of str
         Columns to leave out.
-    date_parts : bool or sequence of str
-        Parts of dates to use: all, none, or these (see ``tabtext.tabular.dates.PARTS``). Parts that
-        are constant in training are dropped.
+    date_parts : bool, "auto" or sequence of str
+        Parts of dates to use: all, none, or these (see ``tabtext.tabular.dates.PARTS``), but for
+        those that are constant in training; ``"auto"`` leaves out what few rows cannot teach (see
+        ``tabtext.tabular.date_choice``).
     missing : {"median", "mean", "constant", "signal"}
         What fills gaps in continuous columns. ``"signal"`` is a value below all others by half of
         the column's range, which therefore occurs nowhere in it.
@@ -104,7 +107,7 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
 
     roles: Mapping[str, Role | str] | None = None
     exclude: Sequence[str] = ()
-    date_parts: bool | Sequence[str] = True
+    date_parts: DateParts = "auto"
     missing: Missing = "median"
     fill_value: float = 0.0
     missing_indicators: bool = True
@@ -191,7 +194,10 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         features = [
             feature
             for feature in features_of(schema, self.date_parts)
-            if feature.part is None or _varies(statistics, feature.name)
+            if feature.part is None
+            or is_part_of_use(
+                feature.part, statistics.columns[feature.name], choose=self.date_parts == "auto"
+            )
         ]
         if not features:
             alone = " (n_samples=1, in which all are constant)" if statistics.n_rows == 1 else ""
@@ -484,17 +490,11 @@ def reads_any_table(tags: Any) -> Any:
     return tags
 
 
-def _varies(statistics: TableStatistics, name: str) -> bool:
-    """Whether a column has more than one value in training, a gap being one."""
-    column = statistics.columns[name]
-    return len(column.values) + (column.n_gaps > 0) > 1
-
-
 def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Constructor arguments as values that JSON can hold."""
     plain = dict(parameters)
     plain["roles"] = {n: str(role) for n, role in (plain["roles"] or {}).items()} or None
     plain["exclude"] = list(plain["exclude"])
-    if not isinstance(plain["date_parts"], bool):
+    if not isinstance(plain["date_parts"], bool | str):
         plain["date_parts"] = list(plain["date_parts"])
     return plain

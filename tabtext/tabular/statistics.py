@@ -10,7 +10,7 @@ holds exactly, bit for bit. One property gives fitting in memory, out of memory 
 machines the same code and the same result.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from tabtext.errors import ArtifactError, ColumnTypeError, DataError
 from tabtext.tabular.arrays import Indexed
 from tabtext.tabular.columns import features_of
+from tabtext.tabular.dates import DateParts
 from tabtext.tabular.prepared import Prepared, in_parallel, prepare
 from tabtext.tabular.schema import Schema
 from tabtext.tabular.storage import read_rows, write_rows
@@ -210,9 +211,7 @@ class TableStatistics:
     n_rows: int
 
     @classmethod
-    def of(
-        cls, table: pa.Table, schema: Schema, *, date_parts: bool | Sequence[str] = True
-    ) -> Self:
+    def of(cls, table: pa.Table, schema: Schema, *, date_parts: DateParts = True) -> Self:
         """Count a table, or one part of a table that is too large for the memory.
 
         Raises

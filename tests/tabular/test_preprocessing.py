@@ -58,7 +58,7 @@ def frame() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def fitted(frame: pd.DataFrame) -> TabularPreprocessor:
-    return TabularPreprocessor().fit(frame)
+    return TabularPreprocessor(date_parts=True).fit(frame)
 
 
 def test_fitting_and_encoding_at_once_gives_the_same(frame: pd.DataFrame) -> None:
@@ -100,7 +100,7 @@ def test_transform_puts_codes_and_numbers_side_by_side(frame: pd.DataFrame) -> N
 def test_transform_gives_frames_with_the_names_of_columns(
     frame: pd.DataFrame, container: Any, kind: type
 ) -> None:
-    preprocessor = TabularPreprocessor().set_output(transform=container)
+    preprocessor = TabularPreprocessor(date_parts=True).set_output(transform=container)
 
     matrix = preprocessor.fit_transform(frame)
 
@@ -221,6 +221,33 @@ def test_date_parts_can_be_chosen(frame: pd.DataFrame) -> None:
 
     assert [n for n in chosen.categorical_names_ if "Date" in n] == ["Date_month", "Date_hour"]
     assert "Date" not in none.positions()
+
+
+def test_parts_are_used_where_rows_are_enough_for_their_values() -> None:
+    few, many = (TabularPreprocessor().fit(example(n_rows)) for n_rows in (1000, 11_000))
+
+    def parts(fitted: TabularPreprocessor) -> list[str]:
+        return [feature.part for feature in fitted.features_ if feature.part]
+
+    assert parts(few) == ["month", "day_of_week", "elapsed"]
+    assert "day" in parts(many)
+    assert "day_of_year" not in parts(many)  # 117 days, 94 rows for each
+    assert "hour" in parts(many)
+    assert "is_quarter_start" in parts(many)
+
+
+def test_chosen_parts_are_the_same_after_loading_and_for_rows_of_another_time(
+    tmp_path: Path,
+) -> None:
+    rows = example(900)
+    fitted = TabularPreprocessor().fit(rows)
+    fitted.save(tmp_path)
+    later = rows.assign(Date=rows["Date"] + pd.Timedelta(days=200))
+
+    loaded = TabularPreprocessor.load(tmp_path)
+
+    assert loaded.features_ == fitted.features_
+    assert_equal(loaded.encode(later), fitted.encode(later))
 
 
 def test_parts_that_never_change_are_dropped(fitted: TabularPreprocessor) -> None:
