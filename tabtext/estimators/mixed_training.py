@@ -247,11 +247,10 @@ class MixedTraining(MixedParameters[MixedRows]):
             history = trainer.fit(train, valid, resume=resume)
         require_epochs(history)
         histories = {**first.histories, "unfrozen": history}
-        is_better = best_of(history, options) < best_of(first.histories[""], options)
-        if rows.valid is not None and not is_better:
-            model.load_state_dict(before)
-            return replace(first, histories=histories)
-        return replace(first, histories=histories, kept="unfrozen")
+        if rows.valid is None or best_of(history, options) < best_of(first.histories[""], options):
+            return replace(first, histories=histories, kept="unfrozen")
+        model.load_state_dict(before)
+        return replace(first, histories=histories)
 
     def _adopt(self, models: Sequence[nn.Module]) -> nn.Module:
         networks = cast("Sequence[FusedNetwork]", models)

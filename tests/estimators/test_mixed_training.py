@@ -139,6 +139,19 @@ def test_what_thawing_spoiled_is_not_kept(frame: pd.DataFrame) -> None:
     assert thawed.card_["metrics"]["loss"] <= frozen.card_["metrics"]["loss"]
 
 
+@pytest.mark.parametrize("monitor", ["valid_loss", "rmse"])
+def test_without_validation_rows_what_learned_last_is_kept(
+    frame: pd.DataFrame, monitor: str
+) -> None:
+    settings = UNFROZEN | {"unfrozen_epochs": 1, "validation_fraction": 0.0, "monitor": monitor}
+
+    model = TabTextRegressor(**settings).fit(frame[:100], target="rating")
+
+    untouched = TabTextRegressor(**settings | {"unfrozen_epochs": 0})
+    untouched.fit(frame[:100], target="rating")
+    assert not np.array_equal(model.predict(frame), untouched.predict(frame))
+
+
 def test_own_encoders_read_each_column(frame: pd.DataFrame) -> None:
     settings = UNFROZEN | {"unfrozen_epochs": 1}
     model = TabTextRegressor(**settings, own_encoders=True).fit(frame, target="rating")
