@@ -292,10 +292,11 @@ def _parse_role(name: str, role: Role | str) -> Role:
 def _require_fitting_type(name: str, dtype: pa.DataType, role: Role) -> None:
     kind = _value_type(dtype)
     numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    has_no_value = pa.types.is_null(kind)
     fits = {
-        Role.CONTINUOUS: numeric or pa.types.is_boolean(kind) or pa.types.is_null(kind),
+        Role.CONTINUOUS: numeric or pa.types.is_boolean(kind) or has_no_value,
         Role.DATETIME: pa.types.is_date(kind) or pa.types.is_timestamp(kind),
-        Role.TEXT: _is_text(kind),
+        Role.TEXT: _is_text(kind) or has_no_value,
         Role.CATEGORICAL: not pa.types.is_nested(kind),
     }
     if not fits.get(role, True):

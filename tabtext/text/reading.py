@@ -128,7 +128,9 @@ def text_column(
     """
     if not isinstance(values, pa.Array | pa.ChunkedArray):
         array = _from_values(values, name, errors)
-    elif is_text(values.type) or pa.types.is_null(values.type):
+    elif values.null_count == len(values):  # of whatever type: pandas reads gaps alone as floats
+        array = pa.nulls(len(values), _TEXT_TYPE)
+    elif is_text(values.type):
         array = _from_arrow(values, name, errors)
     elif pa.types.is_dictionary(values.type):
         return text_column(values.cast(values.type.value_type), name, errors=errors)

@@ -102,6 +102,23 @@ def test_a_missing_text_has_no_token_and_an_empty_one_begins_and_ends() -> None:
     assert titles.lengths[2] == 2
 
 
+@pytest.mark.parametrize("kind", [pa.null(), pa.float64(), pa.dictionary(pa.int8(), pa.string())])
+def test_a_column_without_any_text_may_have_whatever_type(kind: pa.DataType) -> None:
+    # pandas reads a column of empty fields as floats.
+    nothing = TABLE.set_column(0, "review", pa.nulls(4, kind))
+
+    rows = fitted().transform(nothing)
+
+    assert rows.texts[0].lengths.tolist() == [0] * 4
+    assert rows.texts[1].lengths.tolist() == fitted().transform(TABLE).texts[1].lengths.tolist()
+
+
+def test_a_role_makes_a_column_text_that_has_none_yet() -> None:
+    nothing = TABLE.set_column(1, "title", pa.nulls(4))
+
+    assert schema_of(nothing, roles={"title": "text"}).names(Role.TEXT) == ["review", "title"]
+
+
 def test_long_texts_are_cut_and_still_end() -> None:
     reviews = fitted(max_tokens=5).transform(TABLE).texts[0]
 
