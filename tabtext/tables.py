@@ -269,10 +269,10 @@ def _from_pandas(frame: Any, what: str) -> pa.Table:
 def _from_stream(data: Any, what: str) -> pa.Table:
     try:
         return pa.table(data)
-    except pa.ArrowInvalid as error:  # a single column is a stream, too
+    except (*_UNCONVERTIBLE, UnicodeError) as error:  # a single column is a stream, too
         raise ColumnTypeError(
             f"{what} is a {type(data).__name__} and no table: {error}. Give a DataFrame; for a "
-            "single column, data.to_frame()"
+            "single column, data.to_frame(); for a single row, frame.iloc[[0]] or its to_dict()"
         ) from error
 
 

@@ -296,6 +296,13 @@ def test_a_single_column_is_no_table() -> None:
         as_table(pd.Series([1.0, 2.0]), what="X")
 
 
+def test_a_row_taken_from_a_frame_is_no_table() -> None:
+    row = pd.DataFrame({"State": ["HE"], "Sales": [5.0], "Day": pd.to_datetime(["2015-01-01"])})
+
+    with pytest.raises(ColumnTypeError, match=r"X is a Series .* frame.iloc\[\[0\]\]"):
+        as_table(row.iloc[0], what="X")
+
+
 def test_texts_of_several_lines_survive_a_csv_file(tmp_path: Path) -> None:
     table = pa.table({"text": ["one\ntwo", "three"], "label": [1, 2]})
     write_table(table, tmp_path / "texts.csv")
