@@ -10,11 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from tabtext.errors import DataError
 from tabtext.estimators.card import recipe, training_card
+from tabtext.estimators.inputs import Sample
 from tabtext.estimators.samples import EncodedSample, Features, PreparedRows
 from tabtext.estimators.supervised import SupervisedEstimator
 from tabtext.estimators.tabular_parameters import TabularParameters
@@ -75,6 +78,10 @@ class FoldedTraining(TabularParameters, SupervisedEstimator[Features], Generic[F
     # -- in what tables with and without texts differ ----------------------------------------
 
     @abstractmethod
+    def _as_rows(self, data: Any) -> pa.Table:
+        """Rows for the fitted model; an array must have as many columns as at the fit."""
+
+    @abstractmethod
     def _new_trainer(
         self,
         rows: PreparedRows[Features],
@@ -111,6 +118,10 @@ class FoldedTraining(TabularParameters, SupervisedEstimator[Features], Generic[F
     def _readied(self, rows: PreparedRows[Features]) -> PreparedRows[Features]:
         """The rows with what all networks of the fit need of them."""
         return rows
+
+    def _labelled(self, data: Any, y: Any, sample_weight: Any) -> Sample:
+        check_is_fitted(self, "card_")
+        return super()._labelled(self._as_rows(data), y, sample_weight)
 
     # -- training ----------------------------------------------------------------------------
 

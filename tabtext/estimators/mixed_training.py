@@ -42,7 +42,6 @@ from tabtext.mixed.preprocessing import (
     stacked_texts,
 )
 from tabtext.mixed.rows import MixedRows
-from tabtext.tables import as_table
 from tabtext.tabular.encoding import Encoded
 from tabtext.tabular.models import TabularEncoder
 from tabtext.tabular.schema import Role
@@ -98,8 +97,10 @@ class MixedTraining(MixedParameters[MixedRows]):
         return self.preprocessor_.rows(tabular.encode(sample.table), documents, missing)
 
     def _features(self, data: Any) -> MixedRows:
-        table: pa.Table = as_table(data)
-        return self.preprocessor_.transform(table)
+        return self.preprocessor_.transform(self._as_rows(data))
+
+    def _as_rows(self, data: Any) -> pa.Table:
+        return self.preprocessor_.tabular.read(data, who=type(self).__name__)
 
     # -- what is learned from texts as they were read once -----------------------------------
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from tabtext.estimators import network
@@ -46,12 +45,7 @@ class TabularTraining(FoldedTraining[Encoded]):
     def _features(self, data: Any) -> Encoded:
         return self.preprocessor_.encode(data, who=type(self).__name__)
 
-    def _labelled(self, data: Any, y: Any, sample_weight: Any) -> Sample:
-        check_is_fitted(self, "card_")
-        return super()._labelled(self._as_rows(data), y, sample_weight)
-
     def _as_rows(self, data: Any) -> pa.Table:
-        """Rows for the fitted model; an array must have the columns of the fit."""
         return self.preprocessor_.read(data, who=type(self).__name__)
 
     def _new_trainer(

@@ -165,6 +165,18 @@ def test_tables_of_every_kind_are_predicted_alike(
     assert np.array_equal(regressor.predict(convert(frame)), regressor.predict(frame))
 
 
+def test_an_array_must_have_as_many_columns_as_at_the_fit(frame: pd.DataFrame) -> None:
+    rows, rating = frame.drop(columns="rating").to_numpy(object), frame["rating"]
+    model = TabTextRegressor(**QUICK | {"epochs": 1}).fit(rows, rating)
+
+    assert model.predict(rows).shape == model.predict(rows.tolist()).shape == (240,)
+    for wrong in (rows[:, :4], np.hstack([rows, rows])):
+        with pytest.raises(DataError, match="features, but TabTextRegressor is expecting 6"):
+            model.predict(wrong)
+        with pytest.raises(DataError, match="features, but TabTextRegressor is expecting 6"):
+            model.evaluate(wrong, rating)
+
+
 def test_two_fits_with_one_seed_are_equal(regressor: TabTextRegressor, frame: pd.DataFrame) -> None:
     again = clone(regressor).fit(pl.from_pandas(frame), target="rating")
 
