@@ -1,7 +1,7 @@
 """What can be asked of estimators with columns, with or without texts among them."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Self
 
@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from tabtext.errors import DataError, ParameterError
+from tabtext.errors import DataError
 from tabtext.estimators.folded_training import FoldedTraining
 from tabtext.estimators.inputs import Sample
+from tabtext.estimators.parameter_checks import require_whole
 from tabtext.estimators.samples import Features
 from tabtext.progress import showing
 from tabtext.training.losses import weighted_mean
@@ -54,10 +55,13 @@ class ColumnInspection(FoldedTraining[Features], Generic[Features]):
             draws ``curve.rates``, ``curve.losses`` and ``curve.suggestions``.
         """
         other: Self = clone(self)
-        with showing(self.verbose), other._while_fitting():
+        with other._while_fitting():
             other.check_parameters()
-            rows = other._prepare(X, y, target=target, sample_weight=sample_weight, validation=None)
-            return other._sweep(rows)
+            with showing(self.verbose):
+                rows = other._prepare(
+                    X, y, target=target, sample_weight=sample_weight, validation=None
+                )
+                return other._sweep(rows)
 
     def feature_importance(
         self,
@@ -91,8 +95,9 @@ class ColumnInspection(FoldedTraining[Features], Generic[Features]):
         """
         from tabtext.estimators.importance import permutation_importance
 
-        if n_repeats < 1 or max_rows < 1:
-            raise ParameterError(f"n_repeats={n_repeats}, max_rows={max_rows}: both at least 1")
+        require_whole("n_repeats", n_repeats, smallest=1)
+        require_whole("max_rows", max_rows, smallest=1)
+        require_whole("random_state", random_state, smallest=0)
         sample = self._encode(self._labelled(X, y, None).draw(max_rows, seed=random_state))
         codes = torch.from_numpy(sample.codes)
         row_loss = self._row_loss()
@@ -131,7 +136,7 @@ class ColumnInspection(FoldedTraining[Features], Generic[Features]):
         """Remove outliers from the training rows by the rules that were given."""
         from tabtext.tabular.outliers import prune
 
-        rules = [self.prune] if isinstance(self.prune, str) else list(self.prune)
+        rules = [self.prune] if isinstance(self.prune, str | Mapping) else list(self.prune)
         if not rules:
             return sample, None
         kept, report = prune(sample.table, rules)

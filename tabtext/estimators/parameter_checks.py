@@ -33,7 +33,7 @@ def require_choice(name: str, value: object, known: Sequence[str]) -> None:
     --------
     >>> require_choice("size", "small", ("small", "large"))
     """
-    if value not in known:
+    if not (isinstance(value, str) and value in known):
         raise ParameterError(
             f"{name}={value!r} is not one of {', '.join(known)}{did_you_mean(str(value), known)}"
         )
@@ -55,7 +55,7 @@ def require_whole(
         raise ParameterError(f"{name}={value!r} must be a whole number {span}{remedy}")
 
 
-def require_share(name: str, value: object) -> None:
+def require_share(name: str, value: object, *, remedy: str = "") -> None:
     """Raise ``ParameterError`` unless this is a number in [0, 1).
 
     Examples
@@ -63,7 +63,7 @@ def require_share(name: str, value: object) -> None:
     >>> require_share("head_dropout", 0.1)
     """
     if not (isinstance(value, Real) and 0 <= float(value) < 1):
-        raise ParameterError(f"{name}={value!r} must be a number in [0, 1)")
+        raise ParameterError(f"{name}={value!r} must be a number in [0, 1){remedy}")
 
 
 def require_widths(name: str, value: Any) -> None:

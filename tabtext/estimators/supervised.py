@@ -250,16 +250,17 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         from tabtext.training.progress import ProgressBar
 
         started = perf_counter()
-        with self._while_fitting(), showing(self.verbose):
+        with self._while_fitting():
             self.check_parameters()
             place, go_on = resolve_checkpoints(checkpoints, resume)
             self._forget_fit()
-            rows = self._prepare(
-                X, y, target=target, sample_weight=sample_weight, validation=validation
-            )
-            _log_rows(self, rows)
-            shown = [ProgressBar()] if self.verbose > 0 else []
-            self._train(rows, callbacks=[*callbacks, *shown], checkpoints=place, resume=go_on)
+            with showing(self.verbose):
+                rows = self._prepare(
+                    X, y, target=target, sample_weight=sample_weight, validation=validation
+                )
+                _log_rows(self, rows)
+                shown = [ProgressBar()] if self.verbose > 0 else []
+                self._train(rows, callbacks=[*callbacks, *shown], checkpoints=place, resume=go_on)
         self.card_ |= {
             "rows": rows.counts,
             "missing": rows.missing,

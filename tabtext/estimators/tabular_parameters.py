@@ -1,6 +1,6 @@
 """What a user can set of a tabular estimator, and the options of each stage that follow from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -172,6 +172,12 @@ class TabularParameters(TrainingParameters):
                 f"preset={self.preset!r}): both make several models of one; choose either"
             )
         require_whole("one_hot_up_to", self.one_hot_up_to, smallest=0)
+        self.new_preprocessor().check_parameters()
+        self._check_widths_of_embeddings()
+        if not isinstance(self.prune, Iterable):
+            raise ParameterError(
+                f"prune={self.prune!r} must be a list of rules, such as ['Sales > 0']"
+            )
         for name in ("feature_scales", "spectral_norm"):
             require_bool(name, getattr(self, name))
         require_choice("bins", self.bins, ("auto", "tree", "quantile"))
@@ -185,11 +191,22 @@ class TabularParameters(TrainingParameters):
         for name in ("embedding_dropout", "unseen_rate"):
             require_share(name, getattr(self, name))
 
+    def _check_widths_of_embeddings(self) -> None:
+        if self.embedding_widths is None:
+            return
+        if not isinstance(self.embedding_widths, Mapping):
+            raise ParameterError(
+                f"embedding_widths={self.embedding_widths!r} must be a mapping of columns to "
+                "widths, such as {'Store': 10}, or None"
+            )
+        for column, width in self.embedding_widths.items():
+            require_whole(f"embedding_widths[{column!r}]", width, smallest=1)
+
     def new_preprocessor(self) -> TabularPreprocessor:
         """An unfitted preprocessor."""
         return TabularPreprocessor(
             roles=self.roles,
-            exclude=tuple(self.exclude),
+            exclude=self.exclude,
             date_parts=self.date_parts,
             missing=self.missing,
             fill_value=self.fill_value,

@@ -1,7 +1,9 @@
 """Classification and regression: what depends on the target alone, not on what the rows are."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal
+from numbers import Real
+from typing import Any, Generic, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +12,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 
 from tabtext.errors import DataError, ParameterError
 from tabtext.estimators.inputs import Sample
+from tabtext.estimators.parameter_checks import require_bool, require_choice, require_share
 from tabtext.estimators.samples import Features
 from tabtext.estimators.supervised import SupervisedEstimator
 from tabtext.training.targets import (
@@ -81,6 +84,19 @@ class RegressionTask(RegressorMixin, SupervisedEstimator[Features], Generic[Feat
             raise ParameterError("a regressor predicts quantities and has no probabilities")
         return self._table_of(self._raw(X))
 
+    def check_parameters(self) -> None:
+        """Raise ``ParameterError`` for what no later stage would notice before work begins."""
+        super().check_parameters()
+        require_choice("loss", self.loss, tuple(_REGRESSION_LOSSES))
+        require_choice("target_transform", self.target_transform, get_args(Transform))
+        require_bool("clip_predictions", self.clip_predictions)
+        if not (isinstance(self.quantile, Real) and 0 < self.quantile < 1):
+            raise ParameterError(f"quantile={self.quantile!r} must be a number in (0, 1)")
+        if self.y_range is not None and not _are_numbers(self.y_range, 2):
+            raise ParameterError(
+                f"y_range={self.y_range!r} must be a pair of numbers, the lower first, or None"
+            )
+
     def _fit_target(self, sample: Sample, train_sample: Sample) -> Target:
         return RegressionTarget.fit(
             train_sample.target_table,
@@ -91,10 +107,6 @@ class RegressionTask(RegressorMixin, SupervisedEstimator[Features], Generic[Feat
         )
 
     def _loss_name(self) -> str:
-        if self.loss not in _REGRESSION_LOSSES:
-            raise ParameterError(
-                f"loss={self.loss!r} is not one of {', '.join(_REGRESSION_LOSSES)}"
-            )
         return _REGRESSION_LOSSES[self.loss]
 
     def _loss_settings(self) -> dict[str, float]:
@@ -183,6 +195,19 @@ class ClassificationTask(ClassifierMixin, SupervisedEstimator[Features], Generic
                 table = table.append_column(f"probability_{label}", pa.array(outputs[:, index]))
         return table
 
+    def check_parameters(self) -> None:
+        """Raise ``ParameterError`` for what no later stage would notice before work begins."""
+        super().check_parameters()
+        require_share("label_smoothing", self.label_smoothing, remedy="; 0.1 is usual, 0 is none")
+        weights = self.class_weight
+        if isinstance(weights, Mapping):
+            if not _are_numbers(tuple(weights.values()), len(weights)):
+                raise ParameterError(f"class_weight={weights!r}: weights must be numbers")
+        elif weights is not None and not isinstance(weights, str):
+            raise ParameterError(
+                f"class_weight={weights!r}; use 'balanced', a mapping of class to weight, or None"
+            )
+
     def _fit_target(self, sample: Sample, train_sample: Sample) -> Target:
         del train_sample
         if len(sample.targets) > 1:
@@ -210,6 +235,12 @@ class ClassificationTask(ClassifierMixin, SupervisedEstimator[Features], Generic
         if self.class_weight is not None:
             raise ParameterError("class_weight needs a single target column, not several labels")
         return None
+
+
+def _are_numbers(values: Any, count: int) -> bool:
+    """Whether this is a sequence of so many numbers."""
+    is_sequence = isinstance(values, Sequence | np.ndarray) and len(values) == count
+    return is_sequence and all(isinstance(value, Real) for value in values)
 
 
 def _require_weighty_classes(target: ClassificationTarget, sample: Sample) -> None:

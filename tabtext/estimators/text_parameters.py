@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Literal, get_args
 
 from tabtext.errors import ParameterError
@@ -84,6 +85,8 @@ class TextParameters(TrainingParameters):
         """Raise ``ParameterError`` for what no later stage would notice before work begins."""
         super().check_parameters()
         asked_columns(self.text_columns)
+        if not isinstance(self.language, str):
+            raise ParameterError(f"language={self.language!r} must be a code, such as 'en'")
         require_choice("size", self.size, tuple(SIZES))
         require_choice("tokens", self.tokens, get_args(TokenKind))
         require_choice("direction", self.direction, tuple(DIRECTIONS))
@@ -98,6 +101,10 @@ class TextParameters(TrainingParameters):
     def _check_numbers(self) -> None:
         for name in ("max_vocabulary", "min_frequency"):
             require_whole(name, getattr(self, name), smallest=1)
+        if not (isinstance(self.dropout_scale, Real) and self.dropout_scale >= 0):
+            raise ParameterError(
+                f"dropout_scale={self.dropout_scale!r} must be a number of at least 0"
+            )
         for name in ("embedding_width", "hidden_width", "n_layers"):
             if getattr(self, name) is not None:
                 require_whole(

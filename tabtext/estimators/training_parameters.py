@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 
 from tabtext.errors import ParameterError, did_you_mean
 from tabtext.estimators.defaults import choose_batch_size, choose_epochs
-from tabtext.estimators.parameter_checks import require_whole
+from tabtext.estimators.parameter_checks import require_bool, require_share, require_whole
 from tabtext.training.devices import choose_device
 from tabtext.training.metrics import Metric
 from tabtext.training.options import Phase, TrainingOptions
@@ -98,9 +98,11 @@ class TrainingParameters(BaseEstimator, ABC):
 
     def check_parameters(self) -> None:
         """Raise ``ParameterError`` for what no later stage would notice before work begins."""
-        if not 0 <= self.validation_fraction < 1:
+        require_share("validation_fraction", self.validation_fraction, remedy="; 0 is for none")
+        require_bool("snapshots", self.snapshots)
+        if not isinstance(self.monitor, str):
             raise ParameterError(
-                f"validation_fraction={self.validation_fraction} is not in [0, 1); 0 is for none"
+                f"monitor={self.monitor!r} must be 'valid_loss' or the name of a metric"
             )
         for name, smallest in (("epochs", 1), ("batch_size", self._smallest_batch)):
             value = getattr(self, name)
@@ -108,6 +110,8 @@ class TrainingParameters(BaseEstimator, ABC):
                 raise ParameterError(
                     f"{name}={value!r} must be 'auto' or a whole number of at least {smallest}"
                 )
+        if not isinstance(self.verbose, Integral):
+            raise ParameterError(f"verbose={self.verbose!r} must be 0, which is silent, or 1")
         require_whole("random_state", self.random_state, smallest=0, largest=_LARGEST_SEED)
         choose_device(self.device)
         # What depends on the data is checked again; this is for wrong options to be told at once.

@@ -26,16 +26,12 @@ from tabtext.tabular.encoders import CategoricalEncoder, ContinuousEncoder, Miss
 from tabtext.tabular.encoding import Encoded, continuous_slots, encode
 from tabtext.tabular.plain_rows import plain_row
 from tabtext.tabular.prepared import Prepared, prepare
+from tabtext.tabular.preprocessor_parameters import check_preprocessor_parameters
 from tabtext.tabular.schema import Role, Schema, infer_schema
 from tabtext.tabular.single_rows import SingleRowEncoder
 from tabtext.tabular.statistics import TableStatistics
 
 __all__ = ["Encoded", "TabularPreprocessor", "reads_any_table"]
-
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "missing": ("median", "mean", "constant", "signal"),
-    "scaling": ("standard", "robust", "quantile", "none"),
-}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -119,6 +115,10 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = []  # float32, whatever comes
         return tags
 
+    def check_parameters(self) -> None:
+        """Raise ``ParameterError`` for what no table could be coded with."""
+        check_preprocessor_parameters(self.get_params(deep=False))
+
     # -- fit ---------------------------------------------------------------------------------
 
     def fit(
@@ -189,7 +189,7 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         statistics : TableStatistics
             Sum of ``TableStatistics.of(part, schema, date_parts=...)``.
         """
-        self._check_parameters()
+        self.check_parameters()
         self.schema_ = schema
         features = [
             feature
@@ -423,7 +423,7 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
     # -- the steps ---------------------------------------------------------------------------
 
     def _fit(self, data: Any, targets: Sequence[str], weight: str | None) -> Prepared:
-        self._check_parameters()
+        self.check_parameters()
         table = as_table(data)
         require_rows(table)
         schema = infer_schema(
@@ -434,19 +434,6 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         prepared = prepare(table, features_of(schema, self.date_parts))
         self.fit_statistics(schema, TableStatistics.of_prepared(prepared))
         return prepared
-
-    def _check_parameters(self) -> None:
-        for name, choices in _CHOICES.items():
-            value = getattr(self, name)
-            if value not in choices:
-                raise ParameterError(
-                    f"{name}={value!r} is not one of {', '.join(choices)}"
-                    f"{did_you_mean(str(value), choices)}"
-                )
-        if self.min_count < 1:
-            raise ParameterError(f"min_count={self.min_count} must be at least 1")
-        if not np.isfinite(self.fill_value):
-            raise ParameterError(f"fill_value={self.fill_value} must be a finite number")
 
     def _set_encoders(
         self,

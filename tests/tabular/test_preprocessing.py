@@ -403,7 +403,11 @@ def test_a_part_of_the_wrong_kind_is_refused(
         {"scaling": "minmax"},
         {"min_count": 0},
         {"fill_value": float("nan")},
+        {"fill_value": "0"},
         {"date_parts": ["moth"]},
+        {"date_parts": 1},
+        {"exclude": "Sales"},
+        {"roles": ["Sales"]},
     ],
     ids=str,
 )
