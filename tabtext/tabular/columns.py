@@ -5,12 +5,12 @@ come through here, so this is also where a column that changed its type since th
 or refused.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from tabtext.errors import ColumnTypeError, DataError, ParameterError
+from tabtext.errors import ColumnTypeError, DataError
 from tabtext.tables import require_columns
 from tabtext.tabular.dates import (
     DATE_PARTS,
@@ -21,7 +21,7 @@ from tabtext.tabular.dates import (
 )
 from tabtext.tabular.schema import Role, Schema
 
-__all__ = ["Feature", "features_of", "read_features"]
+__all__ = ["Feature", "features_of", "read_features", "set_apart"]
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,6 @@ def features_of(schema: Schema, date_parts: DateParts = True) -> tuple[Feature, 
 
     Raises
     ------
-    ParameterError
-        If a part is unknown.
     DataError
         If a date part would have the name of another column that is in use.
 
@@ -132,16 +130,27 @@ def read_features(
     }
 
 
+def set_apart(names: Sequence[str], taken: Collection[str]) -> list[str]:
+    """Return the names of further columns, those that are taken with underscores behind them.
+
+    Examples
+    --------
+    >>> set_apart(["x_0", "x_1"], taken={"x", "x_1"})
+    ['x_0', 'x_1_']
+    """
+    apart = []
+    for name in names:
+        while name in taken:
+            name += "_"
+        apart.append(name)
+    return apart
+
+
 def _wanted_parts(dtype: str, date_parts: DateParts) -> Sequence[str]:
     """The parts to take from a column of this Arrow type."""
     available = PARTS if "timestamp" in dtype else DATE_PARTS
     if isinstance(date_parts, bool) or date_parts == "auto":
         return available if date_parts else ()
-    if isinstance(date_parts, str):
-        raise ParameterError(
-            f"date_parts={date_parts!r} is not True, False, 'auto' or a list of parts; did you "
-            f"mean [{date_parts!r}]?"
-        )
     for part in date_parts:
         is_categorical_part(part)  # raises for a name that is no part at all
     return [part for part in dict.fromkeys(date_parts) if part in available]

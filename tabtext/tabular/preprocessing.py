@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from tabtext.errors import ArtifactError, DataError, ParameterError, did_you_mean
 from tabtext.tables import as_table, is_array, require_places, require_rows
 from tabtext.tabular import notices, preprocessor_files
-from tabtext.tabular.columns import Feature, features_of
+from tabtext.tabular.columns import Feature, features_of, set_apart
 from tabtext.tabular.date_choice import is_part_of_use
 from tabtext.tabular.dates import DateParts
 from tabtext.tabular.encoders import CategoricalEncoder, ContinuousEncoder, Missing, Scaling
@@ -315,7 +315,10 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         self,
         input_features: Any = None,  # scikit-learn's name; columns have names of their own
     ) -> NDArray[np.object_]:
-        """Return the names of the columns of ``transform``.
+        """Return the names of the columns of ``transform``, each only once.
+
+        Where the table has a column ``<column>_missing`` of its own, the indicator of gaps in
+        ``<column>`` is called ``<column>_missing_``.
 
         Parameters
         ----------
@@ -324,7 +327,10 @@ class TabularPreprocessor(TransformerMixin, BaseEstimator):
         """
         del input_features
         check_is_fitted(self, "schema_")
-        return np.asarray([*self.categorical_names_, *self.continuous_names_], dtype=object)
+        taken = {feature.name for feature in self.features_}
+        pairs = zip(self.continuous_names_, self.is_number(), strict=True)
+        numbers = [name if own else set_apart([name], taken)[0] for name, own in pairs]
+        return np.asarray([*self.categorical_names_, *numbers], dtype=object)
 
     # -- look inside -------------------------------------------------------------------------
 

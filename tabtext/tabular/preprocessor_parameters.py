@@ -45,8 +45,8 @@ def check_preprocessor_parameters(parameters: Mapping[str, Any]) -> None:
             "{'Store': 'categorical'}, or None"
         )
     _require_names("exclude", parameters["exclude"])
-    if not isinstance(date_parts, bool):
-        _require_names("date_parts", date_parts, otherwise=", or True or False")
+    if not (isinstance(date_parts, bool) or date_parts == "auto"):
+        _require_names("date_parts", date_parts, otherwise=', or "auto", True or False')
     if not isinstance(parameters["missing_indicators"], bool):
         value = parameters["missing_indicators"]
         raise ParameterError(f"missing_indicators={value!r} must be True or False")

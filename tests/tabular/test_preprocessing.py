@@ -284,12 +284,17 @@ def test_a_part_that_is_a_column_already_is_pointed_out(frame: pd.DataFrame) -> 
 def test_an_indicator_may_share_its_name_with_a_column(frame: pd.DataFrame) -> None:
     both = frame.assign(Sales_missing=np.arange(300) / 3)
 
-    encoded = TabularPreprocessor().fit_encode(both)
+    preprocessor = TabularPreprocessor()
+
+    encoded = preprocessor.fit_encode(both)
 
     assert (
         encoded.continuous.shape[1]
         == TabularPreprocessor().fit(frame).encode(frame).continuous.shape[1] + 1
     )
+    names = preprocessor.get_feature_names_out().tolist()
+    assert len(set(names)) == len(names)
+    assert {"Sales_missing", "Sales_missing_"} <= set(names)
 
 
 def test_positions_cover_both_matrices_once(fitted: TabularPreprocessor) -> None:
