@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -11,11 +12,13 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from tabtext.errors import DataError
+from tabtext.errors import DataError, ParameterError
+from tabtext.estimators.embedding_storage import read_transformer, write_transformer
 from tabtext.estimators.fold_tables import learned_tables
 from tabtext.estimators.inputs import Sample, drop_missing_targets, read_sample
 from tabtext.estimators.parameter_checks import require_choice, require_whole
 from tabtext.estimators.tabular import TabularClassifier, TabularRegressor
+from tabtext.tabular.columns import set_apart
 from tabtext.tabular.encoding import Encoded
 from tabtext.tabular.prepared import prepare
 from tabtext.tabular.preprocessing import reads_any_table
@@ -49,7 +52,7 @@ class EmbeddingTransformer(TransformerMixin, BaseEstimator):
         as the paper does.
     numbers : {"scaled", "unchanged"}
         Continuous columns as the network reads them: filled, scaled, with indicators of gaps; or
-        as they are, with NaN for what is missing or infinite.
+        as they are, with NaN for what is missing, or infinite as a float32.
     random_state : int
         Seed of the folds, and of the network where ``estimator`` is None.
 
@@ -182,7 +185,9 @@ class EmbeddingTransformer(TransformerMixin, BaseEstimator):
         self,
         input_features: Any = None,
     ) -> NDArray[np.object_]:
-        """Return the names of the columns of ``transform``.
+        """Return the names of the columns of ``transform``, each only once.
+
+        Where a number is called ``<column>_0``, the vector's element is ``<column>_0_``.
 
         Parameters
         ----------
@@ -194,16 +199,65 @@ class EmbeddingTransformer(TransformerMixin, BaseEstimator):
         preprocessor = self.estimator_.preprocessor_
         pairs = zip(preprocessor.categorical_names_, self.tables_, strict=True)
         vectors = [f"{name}_{axis}" for name, table in pairs for axis in range(table.shape[1])]
-        names = preprocessor.continuous_names_
+        numbers = preprocessor.get_feature_names_out()[len(preprocessor.categorical_names_) :]
         if self.numbers == "unchanged":
-            names = [encoder.name for encoder in preprocessor.continuous_encoders_]
-        return np.asarray([*vectors, *names], dtype=object)
+            numbers = [encoder.name for encoder in preprocessor.continuous_encoders_]
+        return np.asarray([*set_apart(vectors, set(numbers)), *numbers], dtype=object)
+
+    # -- disk --------------------------------------------------------------------------------
+
+    def save(self, directory: str | Path) -> None:
+        """Write the fitted transformer as a directory: JSON, Arrow and safetensors, no pickle.
+
+        Its ``network`` is a saved model of its own, with a card, that ``tabtext.load`` reads.
+
+        Parameters
+        ----------
+        directory : str or Path
+            Where it will stand; a transformer that already stands there is replaced.
+
+        Raises
+        ------
+        SaveError
+            If the disk is full or the place is taken; nothing half-written is left.
+        """
+        check_is_fitted(self, "estimator_")
+        parameters = {
+            "has_estimator": self.estimator is not None,
+            "n_folds": int(self.n_folds),
+            "numbers": self.numbers,
+            "random_state": int(self.random_state),
+        }
+        write_transformer(Path(directory), parameters, self.estimator_, self.tables_)
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Self:
+        """Read a transformer that ``save`` wrote. No code from the directory is run.
+
+        Raises
+        ------
+        MissingFileError
+            If there is no transformer, or a file of it is missing.
+        ArtifactError
+            If a file is damaged, or written by a newer version.
+        """
+        parameters, network, tables = read_transformer(Path(directory))
+        has_estimator = parameters.pop("has_estimator")
+        transformer = cls(**parameters, estimator=clone(network) if has_estimator else None)
+        transformer._keep(network, tables)
+        return transformer
 
     # -- the steps ---------------------------------------------------------------------------
 
     def _fit(self, sample: Sample) -> None:
         require_whole("n_folds", self.n_folds, smallest=1)
         require_choice("numbers", self.numbers, ("scaled", "unchanged"))
+        require_whole("random_state", self.random_state, smallest=0)
+        if not isinstance(self.estimator, TabularClassifier | TabularRegressor | None):
+            raise ParameterError(
+                f"estimator={self.estimator!r:.80} must be a TabularClassifier, a "
+                "TabularRegressor, or None"
+            )
         if len(sample) < self.n_folds:
             raise DataError(
                 f"{len(sample)} rows are too few for n_folds={self.n_folds} "
@@ -215,8 +269,17 @@ class EmbeddingTransformer(TransformerMixin, BaseEstimator):
         # All rows learn their vectors as those of the folds do, so that both mean the same.
         alone = self.n_folds == 1
         encoder = estimator.model_.encoder
-        tables = learned_tables(encoder) if alone else estimator.relearn_tables(sample)
-        self.estimator_, self.tables_ = estimator, tables
+        self._keep(
+            estimator, learned_tables(encoder) if alone else estimator.relearn_tables(sample)
+        )
+
+    def _keep(
+        self,
+        estimator: TabularClassifier | TabularRegressor,
+        tables: Sequence[NDArray[np.float32]],
+    ) -> None:
+        """Have learned this."""
+        self.estimator_, self.tables_ = estimator, list(tables)
         self.feature_names_in_ = estimator.feature_names_in_
         self.n_features_in_ = estimator.n_features_in_
 
@@ -253,8 +316,9 @@ class EmbeddingTransformer(TransformerMixin, BaseEstimator):
         dtypes = {column.name: column.dtype for column in preprocessor.schema_.columns}
         values = prepare(table, continuous, dtypes).continuous
         matrix = np.empty((len(encoded), len(names)), np.float32)
-        for place, name in enumerate(names):
-            matrix[:, place] = values[name]
+        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite there
+            for place, name in enumerate(names):
+                matrix[:, place] = values[name]
         return np.where(np.isfinite(matrix), matrix, np.float32(np.nan))
 
 

@@ -1,5 +1,6 @@
 """What the tabular estimators share beyond the common road: columns, pruning, embeddings."""
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from tabtext.errors import ParameterError
+from tabtext.errors import ParameterError, TabTextWarning
 from tabtext.estimators import network
 from tabtext.estimators.augmentation import Augmentation
 from tabtext.estimators.column_inspection import ColumnInspection
@@ -115,7 +116,8 @@ class TabularEstimator(TabularTraining, ColumnInspection[Encoded]):
         Parameters
         ----------
         sample : Sample
-            What to learn from; rows without a target are left out.
+            What to learn from; rows without a target are left out, and so are those that ``prune``
+            removes.
 
         Returns
         -------
@@ -135,7 +137,10 @@ class TabularEstimator(TabularTraining, ColumnInspection[Encoded]):
                 "embeddings cannot be learned anew by an estimator with n_folds above 1, "
                 "preset='best' or training={'phases': ...}; leave these out"
             )
-        rows = self._encode(drop_missing_targets(sample, "drop"))
+        with warnings.catch_warnings():  # the fit has said that a rule removes many
+            warnings.simplefilter("ignore", TabTextWarning)
+            kept, _ = self._prune(drop_missing_targets(sample, "drop"))
+        rows = self._encode(kept)
         rows = replace(rows, weight=combined(rows.weight, self._row_weights(rows.codes)))
         epochs = (self.history_.best_epoch or 0) + 1
         recipe = (Phase(epochs=epochs, freeze_to=1),)

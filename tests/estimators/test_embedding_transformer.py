@@ -1,18 +1,23 @@
 """Learned vectors of categories as features of other models."""
 
 import pickle
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
-from tabtext import EmbeddingTransformer, TabularClassifier, TabularRegressor
-from tabtext.errors import DataError, ParameterError
+import tabtext
+from tabtext import EmbeddingTransformer, TabTextRegressor, TabularClassifier, TabularRegressor
+from tabtext.artifacts import write_tensors
+from tabtext.errors import ArtifactError, DataError, MissingFileError, ParameterError, SaveError
 from tests.estimators.conftest import QUICK, shops
 
 
@@ -162,6 +167,97 @@ def test_a_pickled_transformer_gives_the_same(
     np.testing.assert_array_equal(again.transform(frame), fitted.transform(frame))
 
 
+@pytest.mark.parametrize("own_estimator", [True, False])
+def test_a_saved_transformer_gives_the_same(
+    frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_estimator: bool
+) -> None:
+    monkeypatch.setattr("tabtext.estimators.tabular_parameters.PRESETS", _tiny_presets())
+    given = TabularRegressor(**QUICK) if own_estimator else None
+    saved = EmbeddingTransformer(estimator=given, n_folds=2, numbers="unchanged", random_state=3)
+    saved.fit(frame, target="Sales").save(tmp_path / "vectors")
+    saved.save(tmp_path / "vectors")  # over itself
+
+    loaded = EmbeddingTransformer.load(tmp_path / "vectors")
+
+    np.testing.assert_array_equal(loaded.transform(frame), saved.transform(frame))
+    assert loaded.get_feature_names_out().tolist() == saved.get_feature_names_out().tolist()
+    assert loaded.feature_names_in_.tolist() == saved.feature_names_in_.tolist()
+    assert repr(loaded) == repr(saved)
+    network = tabtext.load(tmp_path / "vectors" / "network")
+    np.testing.assert_array_equal(network.predict(frame), saved.estimator_.predict(frame))
+
+
+def test_a_transformer_is_saved_over_nothing_else(
+    fitted: EmbeddingTransformer, tmp_path: Path
+) -> None:
+    fitted.estimator_.save(tmp_path / "model")
+
+    with pytest.raises(SaveError, match="holds other files"):
+        fitted.save(tmp_path / "model")
+    with pytest.raises(MissingFileError, match=r"transformer\.json is missing"):
+        EmbeddingTransformer.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", ["transformer.json", "vectors.safetensors"])
+def test_damage_of_a_saved_transformer_is_named(
+    fitted: EmbeddingTransformer, tmp_path: Path, name: str
+) -> None:
+    fitted.save(tmp_path / "vectors")
+    file = tmp_path / "vectors" / name
+    file.write_bytes(file.read_bytes()[:-20])
+
+    with pytest.raises(ArtifactError, match=re.escape(str(file))):
+        EmbeddingTransformer.load(tmp_path / "vectors")
+
+
+def test_vectors_of_other_categories_are_refused(
+    fitted: EmbeddingTransformer, tmp_path: Path
+) -> None:
+    fitted.save(tmp_path / "vectors")
+    write_tensors(tmp_path / "vectors" / "vectors.safetensors", {"0": torch.zeros(9, 2)})
+
+    with pytest.raises(ArtifactError, match="is of another transformer"):
+        EmbeddingTransformer.load(tmp_path / "vectors")
+
+
+def test_rows_that_are_pruned_teach_no_vectors(frame: pd.DataFrame) -> None:
+    network = TabularRegressor(**QUICK, prune=["Sales < 100"], validation_fraction=0.0)
+
+    def vectors(outlier: float) -> Any:
+        rows = frame.assign(Sales=frame["Sales"].where(frame.index % 50 > 0, outlier))
+        return EmbeddingTransformer(estimator=network, n_folds=2).fit_transform(
+            rows, target="Sales"
+        )
+
+    np.testing.assert_array_equal(vectors(1e3), vectors(1e6))
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+def test_a_number_may_be_called_like_an_element_of_a_vector(
+    frame: pd.DataFrame, container: Any
+) -> None:
+    rows = frame.assign(State_1=np.arange(len(frame)) / 3)
+    named = transformer(n_folds=1).set_output(transform=container)
+
+    matrix = named.fit(rows, target="Sales").transform(rows)
+
+    names = list(matrix.columns)
+    assert len(set(names)) == len(names)
+    assert names[:3] == ["State_0", "State_1_", "State_2"]
+    assert matrix["State_1"].std() == pytest.approx(1.0, abs=0.1)  # the number, scaled
+
+
+def test_numbers_beyond_single_precision_are_infinite(
+    frame: pd.DataFrame,
+) -> None:
+    unchanged = transformer(n_folds=1, numbers="unchanged").fit(frame, target="Sales")
+
+    matrix = unchanged.transform(frame[:2].assign(Distance=[1e300, 5.0]))
+
+    place = unchanged.get_feature_names_out().tolist().index("Distance")
+    np.testing.assert_array_equal(matrix[:, place], [np.nan, 5.0])
+
+
 def test_rows_without_a_target_get_vectors_too(frame: pd.DataFrame) -> None:
     gaps = frame.assign(Sales=frame["Sales"].where(frame.index % 5 > 0))
 
@@ -182,13 +278,20 @@ def test_a_table_of_numbers_alone_has_no_vectors(frame: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
-    [({"n_folds": 0}, "n_folds"), ({"numbers": "raw"}, "numbers")],
+    [
+        ({"n_folds": 0}, "n_folds"),
+        ({"numbers": "raw"}, "numbers"),
+        ({"random_state": None}, "random_state=None"),
+        ({"estimator": "fast"}, "estimator='fast' must be a TabularClassifier"),
+        ({"estimator": TabTextRegressor()}, "estimator=TabTextRegressor.* must be"),
+        ({"estimator": TabularRegressor}, "estimator=.* must be a TabularClassifier"),
+    ],
 )
 def test_wrong_parameters_are_named(
     frame: pd.DataFrame, parameters: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ParameterError, match=message):
-        transformer(**parameters).fit(frame, target="Sales")
+        EmbeddingTransformer(**parameters).fit(frame, target="Sales")
 
 
 def test_an_estimator_with_several_networks_has_no_common_axes(frame: pd.DataFrame) -> None:
