@@ -41,8 +41,33 @@ def split_sample(
     Raises
     ------
     DataError
-        If fewer than two rows are left to train on.
+        If fewer than two rows are left to train on, or all validation rows weigh 0.
     """
+    train, valid = _split(
+        sample,
+        validation,
+        fraction=fraction,
+        classes=classes,
+        missing_target=missing_target,
+        seed=seed,
+    )
+    if valid is not None and valid.weight is not None and not valid.weight.any():
+        raise DataError(
+            f"all {len(valid)} validation rows weigh 0, so that no epoch can be chosen by them; "
+            "give others with validation=..., or none with validation_fraction=0"
+        )
+    return train, valid
+
+
+def _split(
+    sample: Sample,
+    validation: Any,
+    *,
+    fraction: float,
+    classes: NDArray[np.int64] | None,
+    missing_target: Literal["drop", "error"],
+    seed: int,
+) -> tuple[Sample, Sample | None]:
     drawn = validation is None and fraction > 0
     needed = 3 if drawn else 2
     if len(sample) < needed:

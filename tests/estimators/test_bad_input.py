@@ -140,6 +140,7 @@ def test_rules_that_leave_one_row_are_refused(frame: pd.DataFrame) -> None:
         ([-1.0] + [1.0] * 399, "-1.0 at row 0"),
         ([np.nan] * 400, "finite"),
         ([0.0] * 400, "all sample weights are zero"),
+        ([1.0] + [0.0] * 399, "all 40 validation rows weigh 0"),
         ("weights", "'weights' is not in the table"),
     ],
 )
