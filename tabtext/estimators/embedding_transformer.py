@@ -199,7 +199,8 @@ class EmbeddingTransformer(TransformerMixin, BaseEstimator):
         preprocessor = self.estimator_.preprocessor_
         pairs = zip(preprocessor.categorical_names_, self.tables_, strict=True)
         vectors = [f"{name}_{axis}" for name, table in pairs for axis in range(table.shape[1])]
-        numbers = preprocessor.get_feature_names_out()[len(preprocessor.categorical_names_) :]
+        of_network = preprocessor.get_feature_names_out().tolist()
+        numbers = of_network[len(preprocessor.categorical_names_) :]
         if self.numbers == "unchanged":
             numbers = [encoder.name for encoder in preprocessor.continuous_encoders_]
         return np.asarray([*set_apart(vectors, set(numbers)), *numbers], dtype=object)

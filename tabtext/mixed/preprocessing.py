@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tabtext.errors import DataError
+from tabtext.errors import DataError, ParameterError
 from tabtext.mixed.rows import MixedRows
 from tabtext.tables import as_table, require_columns
 from tabtext.tabular.encoding import Encoded
@@ -55,12 +55,15 @@ def mixed_schema(
     ------
     DataError
         If there is no column of text, or nothing else.
-    UnknownColumnError, ColumnTypeError, ParameterError
+    ParameterError
+        If a column of ``text_columns`` is excluded, or given another role; as ``infer_schema``.
+    UnknownColumnError, ColumnTypeError
         As ``infer_schema``.
     """
     roles = dict(roles or {})
     if text_columns is not None:
         require_columns(table, text_columns)
+        _require_no_contradiction(text_columns, roles, exclude)
         roles |= dict.fromkeys(text_columns, Role.TEXT)
     schema = infer_schema(table, targets=targets, weight=weight, roles=roles, exclude=exclude)
     if text_columns is not None:  # other prose is not read
@@ -84,6 +87,19 @@ def mixed_schema(
             "TextRegressor or TextClassifier, which read several columns of text too"
         )
     return schema
+
+
+def _require_no_contradiction(
+    text_columns: Sequence[str], roles: Mapping[str, Role | str], exclude: Sequence[str]
+) -> None:
+    for name in text_columns:
+        if name in exclude:
+            raise ParameterError(f"{name!r} is in text_columns and in exclude; leave it out of one")
+        if roles.get(name, Role.TEXT) != Role.TEXT:
+            raise ParameterError(
+                f"{name!r} is in text_columns, and roles make it {roles[name]!s}; leave it out of "
+                "one"
+            )
 
 
 def learn_columns(

@@ -342,6 +342,11 @@ def test_the_card_says_what_was_read(regressor: TabTextRegressor, tmp_path: Path
         ({"unfrozen_epochs": 1, "n_folds": 2}, "set unfrozen_epochs=0 to let them share one"),
         ({"unfreezing": "none"}, "unfreezing='none'"),
         ({"text_columns": ["rating"]}, "'rating' is the target"),
+        ({"text_columns": "second", "exclude": ["second"]}, "in text_columns and in exclude"),
+        (
+            {"text_columns": "second", "roles": {"second": "categorical"}},
+            "in text_columns, and roles make it categorical",
+        ),
     ],
 )
 def test_parameters_are_checked_before_the_work(
