@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tabtext.cli.explanations import explain
 from tabtext.cli.language_models import lm
 from tabtext.cli.messages import logging_to_stderr, readable_messages
 from tabtext.cli.models import demo, evaluate, inspect, predict
@@ -44,7 +45,7 @@ def before_any_command(
     context.with_resource(logging_to_stderr(verbose))
 
 
-for command in (fit, tune, predict, evaluate, inspect, report, demo):
+for command in (fit, tune, predict, evaluate, explain, inspect, report, demo):
     app.command()(command)
 app.add_typer(lm, name="lm")
 app.add_typer(sentiment, name="sentiment")

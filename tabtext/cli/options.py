@@ -28,7 +28,9 @@ __all__ = [
     "LearningRate",
     "MaxTime",
     "ModelDirectory",
+    "Occlusion",
     "OutModel",
+    "OutputToExplain",
     "OwnDevice",
     "OwnEpochs",
     "OwnSeed",
@@ -53,6 +55,7 @@ __all__ = [
     "TextData",
     "TokenKind",
     "Tokens",
+    "UnfrozenEpochs",
     "ValidTable",
     "ValidTexts",
     "Weight",
@@ -161,6 +164,13 @@ Interval = Annotated[
         "per target, for a regressor of tables."
     ),
 ]
+OutputToExplain = Annotated[
+    str | None,
+    typer.Option("--output", help="Class or target to explain; default: what is predicted."),
+]
+Occlusion = Annotated[
+    bool, typer.Option("--occlusion", help="Leave out one word after another; slower.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 # -- any training ----------------------------------------------------------------------------------
@@ -220,6 +230,15 @@ Exclude = Annotated[list[str] | None, typer.Option(help="Column to leave out.")]
 Roles = Annotated[
     list[str] | None,
     typer.Option("--role", help="Override a role: COLUMN=categorical, =text ..."),
+]
+UnfrozenEpochs = Annotated[
+    int | None,
+    typer.Option(
+        "--unfrozen-epochs",
+        help="Epochs in which the reading of texts is learned, too. Default: none with a language "
+        "model, 4 without.",
+        min=0,
+    ),
 ]
 IgnoreText = Annotated[
     bool, typer.Option("--ignore-text", help="Leave columns of text out of the model.")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tabtext.cli.explanations import explanation_for_json, print_explanation
 from tabtext.cli.messages import print_json, say
 from tabtext.cli.models import predict
 from tabtext.cli.options import (
@@ -20,7 +21,9 @@ from tabtext.cli.options import (
     MaxTime,
     ModelDirectory,
     NoReport,
+    Occlusion,
     OutModel,
+    OutputToExplain,
     Quiet,
     Resume,
     Seed,
@@ -151,43 +154,24 @@ sentiment.command()(predict)
 def explain(
     model: ModelDirectory,
     text: Annotated[str, typer.Argument(help="The text to look at.", show_default=False)],
-    output: Annotated[
-        str | None, typer.Option(help="Class or target to explain; default: what is predicted.")
-    ] = None,
-    occlusion: Annotated[
-        bool, typer.Option("--occlusion", help="Leave out one word after another; slower.")
-    ] = False,
+    output: OutputToExplain = None,
+    occlusion: Occlusion = False,
     as_json: Json = False,
 ) -> None:
     """Show which words of TEXT speak for the prediction of MODEL, and which against it."""
-    from rich.console import Console
-
-    from tabtext.estimators import load
-    from tabtext.plots import coloured_text
+    from tabtext.estimators import TextClassifier, TextRegressor, load
 
     estimator = load(model)
-    if not hasattr(estimator, "explain"):
+    if not isinstance(estimator, TextClassifier | TextRegressor):
         raise ParameterError(
             f"{model} holds a {type(estimator).__name__}; words are explained for text classifiers "
-            "and regressors"
+            "and regressors, and by tabtext explain for rows of tables that hold texts"
         )
     found = estimator.explain(text, output=output, method="occlusion" if occlusion else "gradient")
     if as_json:
-        print_json(
-            {
-                "output": found.output,
-                "predicted": found.predicted,
-                "tokens": found.tokens,
-                "contributions": [round(float(value), 6) for value in found.contributions],
-            }
-        )
-        return
-    console = Console()
-    console.print(f"{found.output}: {found.predicted:.3f}", markup=False, highlight=False)
-    coloured = coloured_text(
-        found.tokens, found.contributions, label=found.output, restore=found.restore
-    )
-    console.print(coloured)
+        print_json(explanation_for_json(found))
+    else:
+        print_explanation(found)
 
 
 def _label_of_folder(path: Path, table: "pa.Table") -> list[str]:

@@ -28,6 +28,7 @@ from tabtext.cli.options import (
     Targets,
     Task,
     TaskKind,
+    UnfrozenEpochs,
     ValidTable,
     Weight,
 )
@@ -62,6 +63,7 @@ def fit(
     role: Roles = None,
     ignore_text: IgnoreText = False,
     language_model: LanguageModelOption = None,
+    unfrozen_epochs: UnfrozenEpochs = None,
     prune: Prune = None,
     preset: Presets = None,
     folds: Folds = None,
@@ -99,6 +101,7 @@ def fit(
         exclude=tuple(exclude or ()),
         prune=tuple(prune or ()),
         language_model=language_model,
+        unfrozen_epochs=unfrozen_epochs,
         random_state=seed,
         device=device,
         verbose=0 if quiet else 1,
@@ -135,6 +138,7 @@ def new_estimator(
     roles: dict[str, str] | None = None,
     exclude: tuple[str, ...] = (),
     language_model: str | None = None,
+    unfrozen_epochs: int | None = None,
     **parameters: Any,
 ) -> "Estimator":
     """Return the estimator for a table and its targets; parameters that are None keep defaults.
@@ -155,6 +159,8 @@ def new_estimator(
         See ``tabtext.tabular.schema.infer_schema``.
     language_model : str, optional
         Where the reading of texts begins: a name or directory, ``"auto"`` or ``"none"``.
+    unfrozen_epochs : int, optional
+        Epochs in which the reading of texts is learned, too.
     **parameters
         Those that all of the estimators have.
     """
@@ -171,13 +177,16 @@ def new_estimator(
     if texts and not ignore_text:
         shown = ", ".join(texts)
         say(f"columns of text: {shown} (a model of table and texts; --ignore-text leaves them out)")
+        known |= given(unfrozen_epochs=unfrozen_epochs)
         if language_model is not None:
             known["language_model"] = None if language_model == "none" else language_model
         with_texts = estimators.TabTextClassifier if is_classes else estimators.TabTextRegressor
         return with_texts(**known)
-    if language_model is not None:
+    of_texts = given(language_model=language_model, unfrozen_epochs=unfrozen_epochs)
+    if of_texts:
+        name, value = next(iter(of_texts.items()))
         raise ParameterError(
-            f"--language-model {language_model} reads texts, and no column is read as text; name "
+            f"--{name.replace('_', '-')} {value} is for texts, and no column is read as text; name "
             "one with --role COLUMN=text, or leave the option out"
         )
     known["exclude"] = (*exclude, *texts)

@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import tabtext
 from tabtext.errors import ParameterError
+from tabtext.tables import read_table
 from tests.cli.conftest import run, run_well
 from tests.estimators.test_mixed import films
 
@@ -72,3 +74,52 @@ def test_a_language_model_without_texts_is_refused(folder: Path) -> None:
 
     assert isinstance(done.exception, ParameterError)
     assert "name one with --role COLUMN=text" in str(done.exception)
+
+
+def test_the_words_of_a_row_are_explained(folder: Path) -> None:
+    model, rows = folder / "model", read_table(folder / "films.csv")
+    row = 1
+
+    printed = run_well("explain", model, folder / "films.csv", "--row", row)
+    found = run_well("explain", model, folder / "films.csv", "--row", row, "--json", "--occlusion")
+
+    expected = tabtext.load(model).explain(rows.slice(row, 1), method="occlusion")
+    assert printed.stdout.startswith(f"review, rating: {expected['review'].predicted:.3f}")
+    assert "second, rating:" in printed.stdout
+    told = json.loads(found.stdout)
+    assert list(told) == ["review", "second"]
+    assert tuple(told["second"]["tokens"]) == expected["second"].tokens
+    np.testing.assert_allclose(
+        told["second"]["contributions"], expected["second"].contributions, atol=1e-5
+    )
+
+
+def test_a_missing_text_is_said_to_be_missing(folder: Path, tmp_path: Path) -> None:
+    films(3).assign(review=None).to_parquet(tmp_path / "new.parquet")
+
+    printed = run_well("explain", folder / "model", tmp_path / "new.parquet").stdout
+
+    assert printed.splitlines()[1] == "(missing)"
+
+
+def test_rows_that_cannot_be_explained_are_refused(folder: Path, tables: Path) -> None:
+    beyond = run("explain", folder / "model", folder / "films.csv", "--row", 120)
+    without = run("explain", tables / "Sales", tables / "new.parquet")
+    as_text = run("sentiment", "explain", folder / "model", "A fine film.")
+
+    assert "has 120 rows, the first being 0" in str(beyond.exception)
+    assert "holds a TabularRegressor; rows are explained for models of" in str(without.exception)
+    assert "by tabtext explain for rows of tables" in str(as_text.exception)
+
+
+def test_folds_share_an_encoder_that_does_not_learn(folder: Path) -> None:
+    command = (
+        "fit", folder / "films.csv", "--target", "rating", "--out", folder / "folds", *SMALL,
+        "--folds", 2,
+    )  # fmt: skip
+
+    refused = run(*command)
+    run_well(*command, "--unfrozen-epochs", 0)
+
+    assert "set unfrozen_epochs=0" in str(refused.exception)
+    assert len(tabtext.load(folder / "folds").model_.encoders) == 1
