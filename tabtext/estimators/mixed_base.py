@@ -186,8 +186,7 @@ class TabTextEstimator(MixedTraining):
             positions = self.preprocessor_.tabular.positions()[name]
             tabular = shuffle_table(features.tabular, *positions, order)
             return MixedRows(tabular, features.texts, features.pooled)
-        if features.pooled is None:  # not reachable: _for_shuffling has seen to it
-            return features
+        assert features.pooled is not None  # _for_shuffling has seen to it
         column = self.preprocessor_.text_columns.index(name)
         pooled = features.pooled.copy()
         pooled[:, column] = pooled[order, column]

@@ -224,9 +224,7 @@ class MixedTraining(MixedParameters[MixedRows]):
         device = choose_device(self.device)
         model = MixedNetwork(self._encoders, cast("FusedNetwork", first.model))
         before = deepcopy(model.state_dict())
-        options = self._options(rows, seed=self.random_state)
-        phases = self.unfrozen_phases(model.n_encoder_groups, len(model.layer_groups()))
-        options = replace(options, epochs=1, phases=phases, patience=None)
+        options = self._options_of_unfrozen(rows, model)
         with seeded(options.seed, device):
             trainer = network_training.new_trainer(
                 model,
@@ -252,6 +250,16 @@ class MixedTraining(MixedParameters[MixedRows]):
             return replace(first, histories=histories, kept="unfrozen")
         model.load_state_dict(before)
         return replace(first, histories=histories)
+
+    def _options_of_unfrozen(
+        self, rows: PreparedRows[MixedRows], model: MixedNetwork
+    ) -> TrainingOptions:
+        options = self._options(rows, seed=self.random_state)
+        decay = options.weight_decay
+        if isinstance(decay, tuple | list):  # of the other half's groups; the first is the texts'
+            decay = (*[decay[0]] * model.n_encoder_groups, *decay)
+        phases = self.unfrozen_phases(model.n_encoder_groups, len(model.layer_groups()))
+        return replace(options, epochs=1, phases=phases, patience=None, weight_decay=decay)
 
     def _adopt(self, models: Sequence[nn.Module]) -> nn.Module:
         networks = cast("Sequence[FusedNetwork]", models)

@@ -152,6 +152,23 @@ def test_without_validation_rows_what_learned_last_is_kept(
     assert not np.array_equal(model.predict(frame), untouched.predict(frame))
 
 
+def test_weight_decay_by_layer_group_is_that_of_the_other_half_and_its_first_the_encoders(
+    frame: pd.DataFrame,
+) -> None:
+    class Note(Callback):
+        seen: tuple[float, ...] = ()
+
+        def fit_started(self, run: Run) -> None:
+            self.seen = tuple(run.options.weight_decay)
+
+    note = Note()
+    settings = UNFROZEN | {"unfrozen_epochs": 1, "weight_decay": (0.3, 0.2, 0.1)}
+
+    TabTextRegressor(**settings).fit(frame, target="rating", callbacks=[note])
+
+    assert note.seen == (0.3, 0.3, 0.3, 0.3, 0.2, 0.1)
+
+
 def test_own_encoders_read_each_column(frame: pd.DataFrame) -> None:
     settings = UNFROZEN | {"unfrozen_epochs": 1}
     model = TabTextRegressor(**settings, own_encoders=True).fit(frame, target="rating")
