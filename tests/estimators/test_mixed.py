@@ -1,15 +1,20 @@
 """Tables that hold texts: from a frame to a saved model."""
 
+import pickle
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
 
 import tabtext
 from tabtext import TabTextClassifier, TabTextRegressor
@@ -156,8 +161,14 @@ def test_no_rows_have_no_predictions(regressor: TabTextRegressor, frame: pd.Data
 
 @pytest.mark.parametrize(
     "convert",
-    [pa.Table.from_pandas, pl.from_pandas, lambda frame: frame[frame.columns[::-1]]],
-    ids=["arrow", "polars", "columns in another order"],
+    [
+        pa.Table.from_pandas,
+        pl.from_pandas,
+        lambda frame: duckdb.sql("select * from frame"),
+        lambda frame: frame.to_dict("list"),
+        lambda frame: frame[frame.columns[::-1]].assign(further=0),
+    ],
+    ids=["arrow", "polars", "duckdb", "mapping", "columns in another order"],
 )
 def test_tables_of_every_kind_are_predicted_alike(
     regressor: TabTextRegressor, frame: pd.DataFrame, convert: Callable[[pd.DataFrame], Any]
@@ -181,6 +192,21 @@ def test_two_fits_with_one_seed_are_equal(regressor: TabTextRegressor, frame: pd
     again = clone(regressor).fit(pl.from_pandas(frame), target="rating")
 
     assert np.array_equal(again.predict(frame), regressor.predict(frame))
+
+
+def test_scikit_learn_searches_judges_and_copies_it(frame: pd.DataFrame) -> None:
+    rows, praised = frame.drop(columns="rating")[:120], frame["rating"][:120] > 0
+    model = make_pipeline("passthrough", TabTextClassifier(**QUICK | {"epochs": 1}))
+
+    search = GridSearchCV(model, {"tabtextclassifier__text_width": [2, 4]}, cv=2)
+    search.fit(rows, praised)
+    scores = cross_val_score(model, rows, praised, cv=2, scoring="roc_auc")
+
+    best = search.best_estimator_
+    assert best[-1].text_width == search.best_params_["tabtextclassifier__text_width"]
+    assert np.isfinite(scores).all()
+    for copy in (pickle.loads(pickle.dumps(best)), deepcopy(best)):
+        assert np.array_equal(copy.predict_proba(rows), best.predict_proba(rows))
 
 
 def test_a_saved_model_predicts_alike(

@@ -1,4 +1,8 @@
-"""scikit-learn's own checks, of every estimator that takes arrays."""
+"""scikit-learn's own checks, of every estimator that takes arrays.
+
+Those of texts do not: the checks have only numbers. What they keep of the contract is tested with
+them, in test_text.py and test_mixed.py.
+"""
 
 from typing import Any
 
