@@ -9,7 +9,7 @@ from tabtext.errors import DataError, ParameterError
 from tabtext.estimators.inputs import Sample, drop_missing_targets, read_sample
 from tabtext.tables import as_table
 
-__all__ = ["split_rows", "split_sample"]
+__all__ = ["require_weight", "split_rows", "split_sample"]
 
 
 def split_sample(
@@ -41,33 +41,8 @@ def split_sample(
     Raises
     ------
     DataError
-        If fewer than two rows are left to train on, or all validation rows weigh 0.
+        If fewer than two rows are left to train on.
     """
-    train, valid = _split(
-        sample,
-        validation,
-        fraction=fraction,
-        classes=classes,
-        missing_target=missing_target,
-        seed=seed,
-    )
-    if valid is not None and valid.weight is not None and not valid.weight.any():
-        raise DataError(
-            f"all {len(valid)} validation rows weigh 0, so that no epoch can be chosen by them; "
-            "give others with validation=..., or none with validation_fraction=0"
-        )
-    return train, valid
-
-
-def _split(
-    sample: Sample,
-    validation: Any,
-    *,
-    fraction: float,
-    classes: NDArray[np.int64] | None,
-    missing_target: Literal["drop", "error"],
-    seed: int,
-) -> tuple[Sample, Sample | None]:
     drawn = validation is None and fraction > 0
     needed = 3 if drawn else 2
     if len(sample) < needed:
@@ -82,6 +57,15 @@ def _split(
         return sample, None
     train, valid = split_rows(len(sample), fraction, classes=classes, seed=seed)
     return sample.take(train), sample.take(valid)
+
+
+def require_weight(valid: Sample | None) -> None:
+    """Raise ``DataError`` if there are validation rows, and none of them weighs anything."""
+    if valid is not None and valid.weight is not None and not valid.weight.any():
+        raise DataError(
+            f"all {len(valid)} validation rows weigh 0, so that no epoch can be chosen by them; "
+            "give others with validation=..., or none with validation_fraction=0"
+        )
 
 
 def split_rows(

@@ -281,7 +281,7 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         validation: Any,
     ) -> PreparedRows[Features]:
         """Read and check the input, set validation rows aside, prune, learn the preprocessing."""
-        from tabtext.estimators.splitting import split_sample
+        from tabtext.estimators.splitting import require_weight, split_sample
 
         given = read_sample(self._as_input(X), y, target=target, sample_weight=sample_weight)
         sample = drop_missing_targets(given, self.missing_target)
@@ -299,6 +299,7 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
             self.validation_rows_ = valid_sample.numbers
         train_sample, self.pruning_ = self._prune(rows)
         self.target_: Target = self._fit_target(sample, train_sample)
+        require_weight(valid_sample)
         train = self._encode(train_sample, self._learn_features(train_sample))
         judged_sample = rows if valid_sample is None and self._deals_folds() else train_sample
         self.n_features_in_ = len(self.feature_names_in_)
