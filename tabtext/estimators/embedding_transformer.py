@@ -22,9 +22,11 @@ from tabtext.tabular.columns import set_apart
 from tabtext.tabular.encoding import Encoded
 from tabtext.tabular.prepared import prepare
 from tabtext.tabular.preprocessing import reads_any_table
-from tabtext.tabular.schema import FEW_INTEGERS
 
 __all__ = ["EmbeddingTransformer"]
+
+_MOST_CLASSES = 32
+"""Whole numbers with more values than these are quantities, as targets."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -324,7 +326,7 @@ class EmbeddingTransformer(TransformerMixin, BaseEstimator):
 
 
 def _holds_quantities(targets: pa.Table) -> bool:
-    """Whether a target is a quantity and no class, by the rule that columns have."""
+    """Whether a target is a quantity and no class."""
     return any(_is_quantity(column) for column in targets.columns)
 
 
@@ -337,4 +339,4 @@ def _is_quantity(values: pa.ChunkedArray) -> bool:
             return True
     elif not pa.types.is_integer(values.type):
         return False
-    return bool(pc.count_distinct(values).as_py() > FEW_INTEGERS)
+    return bool(pc.count_distinct(values).as_py() > _MOST_CLASSES)

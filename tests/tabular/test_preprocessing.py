@@ -34,7 +34,7 @@ def example(n_rows: int = 300, seed: int = 0) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "State": generator.choice(["HE", "BY", "NW"], n_rows),
-            "Store": generator.integers(0, 20, n_rows),
+            "Store": generator.integers(0, 8, n_rows),
             "Distance": generator.exponential(size=n_rows).astype("float32"),
             "Sales": generator.normal(size=n_rows),
             "Open": generator.random(n_rows) < 0.5,
