@@ -6,7 +6,13 @@ import pytest
 
 from tabtext.estimators import TabularClassifier, TabularRegressor
 
-QUICK = {"epochs": 2, "hidden": (16,), "verbose": 0, "batch_size": 64}
+QUICK = {
+    "epochs": 2,
+    "hidden": (16,),
+    "verbose": 0,
+    "batch_size": 64,
+    "date_parts": True,  # all parts, whose values have few rows each in tables as small as these
+}
 
 
 def shops(n_rows: int = 400, seed: int = 0) -> pd.DataFrame:
