@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import settings
 
 # Compiled kernels load on first use, and test machines are busy: a slow example is no failure.
@@ -15,11 +14,19 @@ settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _share_the_cores() -> None:
-    """Keep torch to one thread in parallel test workers, which would otherwise fight for cores."""
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        torch.set_num_threads(1)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Give parallel workers, and every process that they start, one thread each.
+
+    OpenMP's threads wait for each other by turning in circles: where there are more of them than
+    cores, scikit-learn's gradient boosting takes a minute in place of a second.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest, so that no worker is alone with one of them at the end."""
+    items.sort(key=lambda item: "end_to_end" not in item.path.parts)
 
 
 @pytest.fixture
