@@ -138,10 +138,18 @@ def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.sum(one * other, axis=1) / np.maximum(lengths, 1e-9)
 
 
-def test_words_of_the_training_texts_turn_and_all_others_stay(
+@pytest.fixture(scope="module")
+def turned(
     english: LanguageModel, films: tuple[TextPreprocessor, Documents]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the films' sentences make of English-small's words."""
+    return moved(english, films)
+
+
+def test_words_of_the_training_texts_turn_and_all_others_stay(
+    english: LanguageModel, turned: tuple[np.ndarray, np.ndarray, np.ndarray]
 ) -> None:
-    before, after, counts = moved(english, films)
+    before, after, counts = turned
     n_known = len(english.preprocessor_.vocabulary_)
     alike, counts = cosines(before, after)[:n_known], counts[:n_known]
 
@@ -154,14 +162,16 @@ def test_words_of_the_training_texts_turn_and_all_others_stay(
 
 
 def test_after_fine_tuning_they_turn_less(
-    english: LanguageModel, films: tuple[TextPreprocessor, Documents]
+    english: LanguageModel,
+    films: tuple[TextPreprocessor, Documents],
+    turned: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
     tuned = copy(english)
     tuned.card_ = {**english.card_, "tokens": {**english.card_["tokens"], "of_fine_tuning": {}}}
 
-    often = moved(english, films)[2] > 20
+    often = turned[2] > 20
     general, special = (
-        cosines(*moved(model, films)[:2])[often].mean() for model in (english, tuned)
+        cosines(*vectors[:2])[often].mean() for vectors in (turned, moved(tuned, films))
     )
 
     assert general < special - 0.05

@@ -28,7 +28,7 @@ TINY = {"embedding_width": 16, "hidden_width": 24, "verbose": 0, "batch_size": 1
 @pytest.fixture(scope="module")
 def movies() -> pd.DataFrame:
     """Sentences whose sentiment one of two words gives away."""
-    frame = load_snippets("movies").head(500)
+    frame = load_snippets("movies").head(300)
     positive = frame["rating"] > 0
     text = frame["text"] + np.where(positive, " Wonderful .", " Dreadful .")
     return pd.DataFrame({"text": text, "label": np.where(positive, "pos", "neg")})
@@ -450,7 +450,7 @@ def test_two_fits_with_one_seed_are_equal(movies: pd.DataFrame) -> None:
 def test_an_interrupted_fit_is_taken_up_bit_for_bit(movies: pd.DataFrame, tmp_path: Path) -> None:
     class Stop(tabtext.training.Callback):
         def step_ended(self, run: object) -> None:
-            if run.step == 40:
+            if run.step == 25:
                 raise KeyboardInterrupt
 
     whole = TextClassifier(epochs=2, **TINY).fit(movies["text"], movies["label"])

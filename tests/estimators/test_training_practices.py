@@ -111,7 +111,7 @@ def test_label_smoothing_makes_predictions_less_certain(frame: pd.DataFrame) -> 
 @pytest.mark.parametrize("quantile", [0.1, 0.9])
 def test_the_quantile_loss_predicts_that_quantile(frame: pd.DataFrame, quantile: float) -> None:
     model = TabularRegressor(**{**LONGER, "epochs": 30}, loss="quantile", quantile=quantile)
-    model.fit(shops(1500), target="Sales")
+    model.fit(shops(900), target="Sales")
     fresh = shops(1500, seed=3)
 
     below = (fresh["Sales"].to_numpy() < model.predict(fresh)).mean()

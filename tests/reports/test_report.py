@@ -303,7 +303,7 @@ def test_names_from_data_are_neither_markup_nor_formulas(
     flights: pd.DataFrame, tmp_path: Path
 ) -> None:
     evil = {"carrier": "<b>$x_1</b>\nand $", "dep_delay": "a$b^{$", "arr_delay": "<script>\n$"}
-    rows = flights.rename(columns=evil).dropna()
+    rows = flights[[*evil]].rename(columns=evil).dropna()
     model = TabularRegressor(**QUICK).fit(rows[:500], target="<script>\n$")
 
     page = Page(
@@ -318,17 +318,17 @@ def test_names_from_data_are_neither_markup_nor_formulas(
 
 
 @pytest.mark.usefixtures("unrendered")
-def test_hundreds_of_columns_are_described_and_the_first_are_drawn(tmp_path: Path) -> None:
+def test_more_than_a_hundred_columns_are_described_and_the_first_are_drawn(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
-    rows = pd.DataFrame(generator.normal(size=(300, 300)), columns=[f"c{n}" for n in range(300)])
+    rows = pd.DataFrame(generator.normal(size=(300, 120)), columns=[f"c{n}" for n in range(120)])
     rows["y"] = rows["c7"] * 3
     model = TabularRegressor(**QUICK).fit(rows[:200], target="y")
 
     page = Page(tabtext.write_report(model, rows[200:], tmp_path / "report.html"))
 
-    assert len(re.findall(r"<tr><td>c\d+<", page.html)) == 300
+    assert len(re.findall(r"<tr><td>c\d+<", page.html)) == 120
     assert sum(caption.startswith("Distribution of") for caption in page.captions) == 12
-    assert "Of 301 columns these are the target and the most important ones." in page.text
+    assert "Of 121 columns these are the target and the most important ones." in page.text
 
 
 @pytest.mark.usefixtures("unrendered")
