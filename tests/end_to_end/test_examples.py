@@ -70,10 +70,10 @@ def test_training_practices_compares_the_schedules_and_draws_them(
     monkeypatch.setattr(practices, "RATES", (4e-3,))
     flights = practices.read_flights
     monkeypatch.setattr(
-        practices, "read_flights", lambda rows: [part[:1000] for part in flights(rows)]
+        practices, "read_flights", lambda rows: [part[:400] for part in flights(rows)]
     )
 
-    practices.main(["--rows", "1000", "--seeds", "1", "--out", str(tmp_path / "picture.png")])
+    practices.main(["--rows", "400", "--seeds", "1", "--out", str(tmp_path / "picture.png")])
 
     printed = capsys.readouterr().out
     for name in ("constant", "restarts", "one-cycle", "restarts, snapshots", "constant, EMA"):
@@ -85,7 +85,7 @@ def test_training_practices_compares_the_schedules_and_draws_them(
 def test_sentiment_trains_explains_and_saves(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    example("sentiment").main(["--rows", "600", "--out", str(tmp_path)])
+    example("sentiment").main(["--rows", "300", "--out", str(tmp_path)])
 
     printed = capsys.readouterr().out
     for part in (
@@ -102,7 +102,7 @@ def test_sentiment_trains_explains_and_saves(
 def test_sentiment_reads_a_file_of_the_users_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    movies = load_snippets("movies")[:300]
+    movies = load_snippets("movies")[:150]
     table = pd.DataFrame({"review": movies["text"], "stars": (movies["rating"] > 0) * 4 + 1})
     table.to_csv(tmp_path / "own.csv", index=False)
 

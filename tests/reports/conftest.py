@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import tabtext
 from tabtext import TabularClassifier, TabularRegressor, TextClassifier
 from tabtext.datasets import load_flights, load_snippets
 
@@ -50,6 +51,17 @@ def regressor(flights: pd.DataFrame) -> TabularRegressor:
     return TabularRegressor(**QUICK, prune=["arr_delay < 300"]).fit(
         flights[:2000], target="arr_delay"
     )
+
+
+@pytest.fixture(scope="session")
+def report_of_flights(
+    regressor: TabularRegressor, flights: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """All that a report of flights can show, with its pictures, which take the time."""
+    return tabtext.write_report(
+        regressor, flights[2000:], tmp_path_factory.mktemp("flights") / "report.html",
+        train=flights[:2000], unit="min", description="late flights", learning_rate_finder=True,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

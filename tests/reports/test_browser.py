@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 import tabtext
-from tabtext import TabularRegressor, TextClassifier, plots
+from tabtext import TextClassifier, plots
 from tabtext.reports import Excerpt, Picture, Section, Table, write_page
 
 selenium = pytest.importorskip("selenium", reason="selenium is not installed")
@@ -103,8 +103,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def pages(
-    regressor: TabularRegressor,
-    flights: pd.DataFrame,
+    report_of_flights: Path,
     reader: TextClassifier,
     sentences: pd.DataFrame,
     tmp_path_factory: pytest.TempPathFactory,
@@ -112,7 +111,7 @@ def pages(
     """A report of flights, one of sentences, and a page of all that is hard to lay out."""
     folder = tmp_path_factory.mktemp("pages")
     return {
-        "flights": tabtext.write_report(regressor, flights[2000:], folder / "flights.html"),
+        "flights": report_of_flights,
         "sentences": tabtext.write_report(reader, sentences[400:], folder / "sentences.html"),
         "hard": hard_page(folder / "hard.html"),
     }

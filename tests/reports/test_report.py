@@ -22,16 +22,8 @@ from tests.reports.conftest import QUICK, Page
 
 
 @pytest.fixture(scope="module")
-def of_regressor(
-    regressor: TabularRegressor, flights: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
-) -> Page:
-    path = tmp_path_factory.mktemp("regression") / "report.html"
-    return Page(
-        tabtext.write_report(
-            regressor, flights[2000:], path, train=flights[:2000], unit="min",
-            description="late flights", learning_rate_finder=True,
-        )
-    )  # fmt: skip
+def of_regressor(report_of_flights: Path) -> Page:
+    return Page(report_of_flights)
 
 
 def test_a_regression_has_every_section(of_regressor: Page) -> None:
