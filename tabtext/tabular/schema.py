@@ -43,7 +43,9 @@ numbers, otto's counts with 9 to 32 values lowered the validation log loss from 
 PROSE_WORDS = 5.0
 """Text with more words than this on average, mostly different, is prose and not a label."""
 
-_IDENTIFIER_ROWS = 20  # in fewer rows, all values being different proves nothing
+# In fewer rows, all values being different proves nothing; of numbers more differ by chance.
+_IDENTIFIER_ROWS = 20
+_NUMBERED_ROWS = 33
 
 
 class Role(StrEnum):
@@ -241,7 +243,7 @@ def _infer_integer_role(values: pa.ChunkedArray) -> tuple[Role, str]:
     distinct, present = _count_distinct(values), len(values) - values.null_count
     if distinct <= FEW_INTEGERS:
         return Role.CATEGORICAL, f"whole numbers with at most {FEW_INTEGERS} values"
-    if distinct == present:
+    if distinct == present and present >= _NUMBERED_ROWS:
         return Role.CONTINUOUS, _ALL_DIFFERENT_INTEGERS
     return Role.CONTINUOUS, "whole numbers"
 

@@ -48,9 +48,8 @@ def late(flights: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def regressor(flights: pd.DataFrame) -> TabularRegressor:
-    return TabularRegressor(**QUICK, prune=["arr_delay < 300"]).fit(
-        flights[:2000], target="arr_delay"
-    )
+    model = TabularRegressor(**QUICK, prune=["arr_delay < 300"], date_parts=True)
+    return model.fit(flights[:2000], target="arr_delay")
 
 
 @pytest.fixture(scope="session")

@@ -68,6 +68,15 @@ def test_columns_without_information_are_named_in_one_warning() -> None:
     assert len(caught) == 1
 
 
+def test_few_rows_with_different_numbers_are_no_identifiers(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    table = pa.table({"number": pa.array(range(32))})
+
+    assert infer_schema(table).role("number") is Role.CONTINUOUS
+    assert not recwarn.list
+
+
 def test_columns_like_identifiers_are_pointed_out() -> None:
     table = pa.table({"number": range(50), "name": [f"n{k}" for k in range(50)]})
 

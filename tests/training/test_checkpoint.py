@@ -52,6 +52,7 @@ from tabtext.training.losses import squared_error
 from tabtext.training.options import Phase
 from tabtext.training.run import Run
 from tabtext.training.trainer import Score
+from tests.processes import SECONDS, Processes, processes_of
 
 SCRIPT = Path(__file__).with_name("checkpoint_run.py")
 INTERRUPTED = 75
@@ -213,62 +214,62 @@ def start(*arguments: object) -> "subprocess.Popen[str]":
     )
 
 
-def finished(*arguments: object) -> tuple[int, list[str], str]:
-    """Run a process to its end; return its exit code, the steps or results it told, its errors."""
-    process = start(*arguments)
-    told, errors = process.communicate(timeout=120)
-    return process.returncode, told.splitlines(), errors
+@pytest.fixture(scope="module")
+def runs() -> Iterator[Processes]:
+    """Processes that run to their end."""
+    with processes_of(SCRIPT) as processes:
+        yield processes
 
 
 @pytest.fixture(scope="module")
-def undisturbed() -> dict[str, str]:
+def undisturbed(runs: Processes) -> dict[str, str]:
     """What the runs of the script give if nobody kills them."""
-    code, told, errors = finished("all")
-    assert code == 0, errors
-    results = [line for line in told if not line.startswith("step")]
+    ended = runs.run("all")
+    assert ended.code == 0, ended.errors
+    results = [line for line in ended.told if not line.startswith("step")]
     return dict(zip(("table", "cycles"), results, strict=True))
 
 
 @pytest.mark.slow
 def test_a_run_that_was_killed_four_times_ends_as_if_it_never_was(
-    tmp_path: Path, undisturbed: dict[str, str]
+    tmp_path: Path, runs: Processes, undisturbed: dict[str, str]
 ) -> None:
     steps = sorted(random.Random(0).sample(range(4, 70), 4))
 
     for step in steps:
         killed = ("table", "--checkpoints", tmp_path, "--resume", "--at", step)
-        code, told, errors = finished(*killed)
-        assert code == -signal.SIGKILL, errors
-        assert told[-1] == f"step {step}"
-    code, told, errors = finished("table", "--checkpoints", tmp_path, "--resume")
+        ended = runs.run(*killed)
+        assert ended.code == -signal.SIGKILL, ended.errors
+        assert ended.told[-1] == f"step {step}"
+    ended = runs.run("table", "--checkpoints", tmp_path, "--resume")
 
-    assert code == 0, errors
-    assert int(told[0].split()[1]) > steps[-1] - 8  # it went on where the last one was
-    assert told[-1] == undisturbed["table"]
-    assert json.loads(told[-1])["stopped"] == "no better valid_loss for 3 epochs"
+    assert ended.code == 0, ended.errors
+    assert int(ended.told[0].split()[1]) > steps[-1] - 8  # it went on where the last one was
+    assert ended.told[-1] == undisturbed["table"]
+    assert json.loads(ended.told[-1])["stopped"] == "no better valid_loss for 3 epochs"
 
 
 @pytest.mark.slow
 def test_signals_leave_a_checkpoint_of_that_very_step_and_the_way_to_go_on(
-    tmp_path: Path, undisturbed: dict[str, str]
+    tmp_path: Path, runs: Processes, undisturbed: dict[str, str]
 ) -> None:
     common = ("cycles", "--checkpoints", tmp_path, "--resume", "--every-steps", 1000)
 
     for name, step in (("TERM", 13), ("INT", 38)):
-        code, told, errors = finished(*common, "--signal", name, "--at", step)
+        ended = runs.run(*common, "--signal", name, "--at", step)
 
-        assert code == INTERRUPTED, errors
-        assert told[-1] == f"step {step}"
-        assert f"(SIG{name})" in errors
-        assert f"a checkpoint of step {step} is in {tmp_path}" in errors
-        assert "Resume with: once more --resume" in errors
+        assert ended.code == INTERRUPTED, ended.errors
+        assert ended.told[-1] == f"step {step}"
+        assert f"(SIG{name})" in ended.errors
+        assert f"a checkpoint of step {step} is in {tmp_path}" in ended.errors
+        assert "Resume with: once more --resume" in ended.errors
         assert names_in(tmp_path)[-1] == f"step-{step:08d}"
-    code, told, errors = finished(*common)
+    ended = runs.run(*common)
 
-    assert code == 0, errors
-    assert told[0] == "step 39"
-    assert told[-1] == undisturbed["cycles"]
-    assert len(json.loads(told[-1])["snapshots"]) == 3
+    assert ended.code == 0, ended.errors
+    assert ended.told[0] == "step 39"
+    assert ended.told[-1] == undisturbed["cycles"]
+    assert len(json.loads(ended.told[-1])["snapshots"]) == 3
 
 
 @pytest.mark.slow
@@ -296,17 +297,19 @@ def test_a_kill_while_checkpoints_are_written_leaves_only_whole_ones(tmp_path: P
 
 @pytest.mark.slow
 def test_files_that_cannot_grow_leave_the_last_checkpoint_and_let_training_go_on(
-    tmp_path: Path, undisturbed: dict[str, str]
+    tmp_path: Path, runs: Processes, undisturbed: dict[str, str]
 ) -> None:
     common = ("table", "--checkpoints", tmp_path, "--resume")
-    finished(*common, "--at", 20)
+    runs.run(*common, "--at", 20)
     kept = {path: path.read_bytes() for path in tmp_path.glob("step-*/*")}
     steps = sorted({path.parent.name for path in kept})
 
-    code, told, errors = finished(*common, "--largest-file", 4096)
+    # Not even what it tells could grow in a file: it tells it through pipes.
+    with start(*common, "--largest-file", 4096) as process:
+        told, errors = process.communicate(timeout=SECONDS)
 
-    assert code == 0, errors
-    assert told[-1] == undisturbed["table"]
+    assert process.returncode == 0, errors
+    assert told.splitlines()[-1] == undisturbed["table"]
     assert "TabTextWarning: a checkpoint could not be written" in errors
     assert os.strerror(errno.EFBIG) in errors
     assert names_in(tmp_path) == steps

@@ -1,14 +1,11 @@
 """Several processes that train one model: the same run as one process with all of the rows."""
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -19,10 +16,10 @@ import torch
 from tabtext.errors import DataError
 from tabtext.training.checkpoint_files import read_checkpoint
 from tabtext.training.distributed import World, first_process_only, is_first_process, join_world
+from tests.processes import SECONDS, Processes, free_port, processes_of
 
 SCRIPT = Path(__file__).with_name("distributed_run.py")
 INTERRUPTED = 75
-SECONDS = 180  # no scenario takes more than a few; a process that waits for ever is a failure
 
 COMPARED = ("plain", "weighted", "micro", "phases")
 SHARED = (
@@ -43,56 +40,6 @@ SHARED = (
 )
 
 
-@dataclass
-class Ended:
-    """How a process ended, and what it told."""
-
-    code: int
-    told: list[str]
-    errors: str
-
-    @property
-    def results(self) -> dict[str, Any]:
-        """What its scenarios gave."""
-        assert self.code == 0, self.errors
-        found: dict[str, Any] = json.loads(self.told[-1])
-        return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def launch(size: int, *arguments: object) -> list[Ended]:
-    """Run processes that belong together, as torchrun would start them, to their end."""
-    common = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(free_port()),
-        "WORLD_SIZE": str(size),
-    }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(SCRIPT), *map(str, arguments)],
-            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(size)
-    ]
-    with killed_at_the_end(processes):
-        outputs = [process.communicate(timeout=SECONDS) for process in processes]
-    return [
-        Ended(process.returncode, told.splitlines(), errors)
-        for process, (told, errors) in zip(processes, outputs, strict=True)
-    ]
-
-
 @contextmanager
 def killed_at_the_end(processes: "list[subprocess.Popen[str]]") -> Iterator[None]:
     """Leave no process behind that waits for another."""
@@ -111,15 +58,21 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def alone(directory: Path) -> dict[str, Any]:
-    """What one process gives, with batches twice as large."""
-    return launch(1, directory, *COMPARED, "single")[0].results
+def runs() -> Iterator[Processes]:
+    with processes_of(SCRIPT) as processes:
+        yield processes
 
 
 @pytest.fixture(scope="module")
-def pair(directory: Path, alone: dict[str, Any]) -> list[dict[str, Any]]:
+def alone(directory: Path, runs: Processes) -> dict[str, Any]:
+    """What one process gives, with batches twice as large."""
+    return runs.run_together(1, directory, *COMPARED, "single")[0].result
+
+
+@pytest.fixture(scope="module")
+def pair(directory: Path, runs: Processes, alone: dict[str, Any]) -> list[dict[str, Any]]:
     """What two processes give."""
-    return [ended.results for ended in launch(2, directory, *SHARED)]
+    return [ended.result for ended in runs.run_together(2, directory, *SHARED)]
 
 
 # ---------------------------------------------------------------------------- the same as alone
@@ -257,25 +210,27 @@ def test_only_the_first_process_writes_and_tells_the_callbacks_that_write(
 
 @pytest.mark.slow
 def test_signals_and_kills_of_all_processes_leave_a_run_that_ends_as_if_nothing_had_been(
-    directory: Path, pair: list[dict[str, Any]]
+    directory: Path, runs: Processes, pair: list[dict[str, Any]]
 ) -> None:
     place = directory / "long"
 
     # Each hears the signal twice, as from a terminal and from torchrun: still one request.
-    for ended in launch(2, directory, "long", "--signal", "TERM", "--at", 33, "--times", 2):
+    for ended in runs.run_together(
+        2, directory, "long", "--signal", "TERM", "--at", 33, "--times", 2
+    ):
         assert ended.code == INTERRUPTED, ended.errors
         # Step 40 is where they next ask each other.
         assert "(SIGTERM) in epoch 2; a checkpoint of step 40 is in" in ended.errors
         assert "Resume with: once more" in ended.errors
     assert sorted(path.name for path in place.iterdir())[-1] == "step-00000040"
-    for ended in launch(2, directory, "long", "--signal", "KILL", "--at", 71):
+    for ended in runs.run_together(2, directory, "long", "--signal", "KILL", "--at", 71):
         assert ended.code == -signal.SIGKILL, ended.errors
     whole = [read_checkpoint(path) for path in place.glob("step-*")]
     assert {state["run"]["epoch"] * 25 + state["run"]["step_in_epoch"] for state in whole} > {50}
-    resumed = launch(2, directory, "long")
+    resumed = runs.run_together(2, directory, "long")
 
     for rank, ended in enumerate(resumed):
-        assert ended.results["long"] == pair[rank]["long_unsaved"]
+        assert ended.result["long"] == pair[rank]["long_unsaved"]
     first_step = int(resumed[0].told[0].split()[1])
     assert 51 <= first_step <= 61
 

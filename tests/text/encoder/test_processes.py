@@ -1,62 +1,31 @@
 """An encoder in several processes: their gradients are averaged, their dropouts are their own."""
 
-import json
-import os
-import socket
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).with_name("encoder_run.py")
-SECONDS = 180
-
-
-def launch(size: int, *scenarios: str) -> list[dict[str, Any]]:
-    """What the processes gave, started as torchrun would."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    common = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "WORLD_SIZE": str(size),
-    }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(SCRIPT), *scenarios],
-            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(size)
-    ]
-    try:
-        outputs = [process.communicate(timeout=SECONDS) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    for process, (_, errors) in zip(processes, outputs, strict=True):
-        assert process.returncode == 0, errors
-    return [json.loads(told.splitlines()[-1]) for told, _ in outputs]
+from tests.processes import Processes, processes_of
 
 
 @pytest.fixture(scope="module")
-def pair() -> list[dict[str, Any]]:
-    return launch(2, "plain", "dropped", "gru")
+def runs() -> Iterator[Processes]:
+    with processes_of(Path(__file__).with_name("encoder_run.py")) as processes:
+        yield processes
+
+
+@pytest.fixture(scope="module")
+def pair(runs: Processes) -> list[dict[str, Any]]:
+    return [ended.result for ended in runs.run_together(2, "plain", "dropped", "gru")]
 
 
 @pytest.mark.slow
 def test_two_processes_learn_what_one_learns_from_batches_twice_as_large(
+    runs: Processes,
     pair: list[dict[str, Any]],
 ) -> None:
-    expected = launch(1, "plain")[0]["plain"]
+    expected = runs.run("plain").result["plain"]
 
     for results in pair:
         for name in ("losses", "weights"):
