@@ -29,7 +29,15 @@ UNUSED = [
     "Max_VisibilityKm", "Mean_VisibilityKm", "Min_VisibilitykM", "Max_Gust_SpeedKm_h",
     "Precipitationmm", "WindDirDegrees",
 ]  # fmt: skip
-ROLES = {"Store": "categorical", "Date_week": "categorical"}
+CATEGORIES = [
+    "Store",
+    "Date_month",
+    "Date_week",
+    "Date_day",
+    "CompetitionMonthsOpen",
+    "Promo2Weeks",
+]
+ROLES = dict.fromkeys(CATEGORIES, "categorical")  # as in the lesson
 MODEL = {"target_transform": "log", "roles": ROLES, "exclude": UNUSED}
 
 
