@@ -5,7 +5,6 @@ vectors.safetensors   a table for each categorical column
 network/              the network that they were learned with, an artifact of its own
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ from numpy.typing import NDArray
 
 from tabtext import __version__
 from tabtext.artifacts import Kind, read_tensors, whole_directory, write_tensors
-from tabtext.errors import ArtifactError, MissingFileError
+from tabtext.errors import ArtifactError
 from tabtext.estimators.storage import load
 from tabtext.estimators.tabular import TabularClassifier, TabularRegressor
+from tabtext.text.storage import read_json, write_json
 
 __all__ = ["read_transformer", "write_transformer"]
 
@@ -57,7 +57,7 @@ def write_transformer(
         "parameters": dict(parameters),
     }
     with whole_directory(directory, kind=_KIND) as temporary:
-        (temporary / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        write_json(temporary / _CONFIG, config)
         by_place = {str(place): torch.from_numpy(table) for place, table in enumerate(tables)}
         write_tensors(temporary / _VECTORS, by_place)
         network.save(temporary / _NETWORK)
@@ -76,25 +76,10 @@ def read_transformer(
         If a file is damaged, or of a newer format.
     """
     path = directory / _CONFIG
-    if not path.is_file():
-        raise MissingFileError(
-            f"no saved transformer at {directory}: {_CONFIG} is missing. Give the directory that "
-            "EmbeddingTransformer.save() wrote"
-        )
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        version, parameters = int(config["format_version"]), dict(config["parameters"])
-        if parameters.keys() != _PARAMETERS and version <= _FORMAT_VERSION:
-            raise ValueError(f"parameters are {', '.join(parameters)}")
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(
-            f"{path} is damaged ({error!r}); save the transformer again or restore a copy"
-        ) from error
-    if version > _FORMAT_VERSION:
-        raise ArtifactError(
-            f"{directory} has format {version}; tabtext {__version__} reads formats up to "
-            f"{_FORMAT_VERSION}. Upgrade with: pip install --upgrade tabtext"
-        )
+    config = read_json(path, "EmbeddingTransformer", newest=_FORMAT_VERSION)
+    parameters = config.get("parameters")
+    if not isinstance(parameters, dict) or parameters.keys() != _PARAMETERS:
+        raise ArtifactError(f"{path} is damaged: its parameters are not those of a transformer")
     network = load(directory / _NETWORK)
     if not isinstance(network, TabularClassifier | TabularRegressor):
         raise ArtifactError(f"{directory / _NETWORK} holds no network for tables; restore a copy")
