@@ -2,7 +2,7 @@
 
 A network learns a vector for each value of a part, from the rows that have the value. With few rows
 for each, as of 366 days of the year in a table of some thousands, the vectors learn the rows by
-heart (see ``bench/README.md``, tables that hold texts: all parts of four dates made errors 2 to 3 %
+heart (see ``bench/README.md``, tables that hold texts: all parts of four dates made errors 2 %
 larger).
 """
 
