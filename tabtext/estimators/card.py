@@ -65,13 +65,20 @@ def recipe(
 
 
 def row_counts(
-    given: Sized, labelled: Sized, unpruned: Sized, train: Sized, valid: Sized | None
+    given: Sized, labelled: Sized, unpruned: Sized, pruned: Sized, train: Sized, valid: Sized | None
 ) -> dict[str, int]:
-    """Return how many rows came, went and stayed on their way from the table to the network."""
+    """Return how many rows came, went and stayed on their way from the table to the network.
+
+    Examples
+    --------
+    >>> row_counts(range(9), range(8), range(6), range(6), range(5), range(2))
+    {'given': 9, 'target_missing': 1, 'pruned': 0, 'weightless': 1, 'train': 5, 'valid': 2}
+    """
     return {
         "given": len(given),
         "target_missing": len(given) - len(labelled),
-        "pruned": len(unpruned) - len(train),
+        "pruned": len(unpruned) - len(pruned),
+        "weightless": len(pruned) - len(train),
         "train": len(train),
         "valid": 0 if valid is None else len(valid),
     }

@@ -98,6 +98,15 @@ class Sample:
         table = table.rename_columns([names.get(name, name) for name in kept])
         return replace(self, table=table, targets=tuple(targets))
 
+    def with_weight(self) -> "Sample":
+        """The rows that weigh more than 0; those that weigh nothing shall shape nothing."""
+        if self.weight is None:
+            return self
+        counted = self.weight > 0
+        if len(self) and not counted.any():
+            raise DataError(f"all {len(self)} training rows weigh 0; there is nothing to learn")
+        return self.filter(counted)
+
     def filter(self, keep: NDArray[np.bool_]) -> "Sample":
         """The rows where ``keep`` is true."""
         if bool(keep.all()):

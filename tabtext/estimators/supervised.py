@@ -297,7 +297,8 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         self.validation_rows_: NDArray[np.intp] | None = None
         if validation is None and valid_sample is not None:
             self.validation_rows_ = valid_sample.numbers
-        train_sample, self.pruning_ = self._prune(rows)
+        pruned, self.pruning_ = self._prune(rows)
+        train_sample = pruned.with_weight()
         self.target_: Target = self._fit_target(sample, train_sample)
         require_weight(valid_sample)
         train = self._encode(train_sample, self._learn_features(train_sample))
@@ -309,7 +310,7 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
             judged=train if judged_sample is train_sample else self._encode(judged_sample),
             kept=judged_sample.places_of(train_sample),
             numbers=judged_sample.numbers,
-            counts=row_counts(given, sample, rows, train_sample, valid_sample),
+            counts=row_counts(given, sample, rows, pruned, train_sample, valid_sample),
             missing=missing_shares(train_sample.table.select(list(self.feature_names_in_))),
         )
 

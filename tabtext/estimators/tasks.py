@@ -102,8 +102,8 @@ class RegressionTask(RegressorMixin, SupervisedEstimator[Features], Generic[Feat
             train_sample.target_table,
             transform=self.target_transform,
             y_range=self.y_range,
-            # Of all rows: pruned outliers taught nothing, but such values occur.
-            span=sample.target_table if self.clip_predictions else None,
+            # Of all rows that count: pruned outliers taught nothing, but such values occur.
+            span=sample.with_weight().target_table if self.clip_predictions else None,
         )
 
     def _loss_name(self) -> str:

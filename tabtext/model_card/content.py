@@ -10,7 +10,11 @@ from tabtext.model_card.words import PHASE_HEAD, bytes_text, phase_rows, type_na
 
 __all__ = ["ModelCard", "Section", "Table", "card_of"]
 
-_NAMES_OF_ROWS = {"target_missing": "without target", "valid": "validation"}
+_NAMES_OF_ROWS = {
+    "target_missing": "without target",
+    "weightless": "of weight 0",
+    "valid": "validation",
+}
 
 
 @dataclass(frozen=True)

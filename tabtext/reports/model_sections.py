@@ -18,6 +18,7 @@ _ROWS = {
     "given": "given to fit",
     "target_missing": "without a target, dropped",
     "pruned": "pruned as outliers",
+    "weightless": "of weight 0, left out",
     "train": "used for training",
     "valid": "used for validation",
 }

@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 
 import tabtext
-from tabtext.errors import ArtifactError, ParameterError, TabTextWarning
+from tabtext.errors import ArtifactError, DataError, ParameterError, TabTextWarning
 from tabtext.estimators import TabularClassifier, TabularRegressor
 from tabtext.estimators.network import input_tensors
 from tabtext.tabular.ensembles import NETWORKS
@@ -161,6 +161,28 @@ def test_sample_weights_move_predictions(frame: pd.DataFrame) -> None:
     weighted = TabularRegressor(**LONGER).fit(frame, target="Sales", sample_weight=weight)
 
     assert weighted.predict(frame).mean() > plain.predict(frame).mean()
+
+
+def test_rows_without_weight_shape_nothing_at_all(frame: pd.DataFrame) -> None:
+    strange = frame[:20].assign(Sales=1e9, State="of their own", Distance=1e6)
+    weight = np.repeat([1.0, 0.0], [len(frame), len(strange)])
+    settings = {**QUICK, "validation_fraction": 0}
+    expected = TabularRegressor(**settings).fit(frame, target="Sales")
+
+    model = TabularRegressor(**settings)
+    model.fit(pd.concat([frame, strange]), target="Sales", sample_weight=weight)
+
+    np.testing.assert_array_equal(model.predict(frame), expected.predict(frame))
+    assert model.card_["rows"]["weightless"] == 20
+
+
+def test_training_rows_have_to_weigh_something(frame: pd.DataFrame) -> None:
+    fitted = TabularRegressor(**QUICK).fit(frame, target="Sales")
+    weight = np.zeros(len(frame))
+    weight[fitted.validation_rows_] = 1.0
+
+    with pytest.raises(DataError, match="training rows weigh 0"):
+        TabularRegressor(**QUICK).fit(frame, target="Sales", sample_weight=weight)
 
 
 def test_a_weight_column_is_no_feature(frame: pd.DataFrame) -> None:
