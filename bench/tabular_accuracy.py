@@ -78,7 +78,7 @@ def measure(arguments: argparse.Namespace) -> Sides:
         machines.append(here)
     missing: set[str] = set()
     for name in arguments.data:
-        place = export(name, arguments.work)
+        place = export(TABLES[name], arguments.work / name.replace(" ", "-"))
         for seed in range(arguments.seeds):
             for side in arguments.sides:
                 key = f"{name}, {side}"
@@ -166,7 +166,7 @@ def main() -> None:
     arguments = parse()
     if arguments.fit:
         side, name, place = arguments.fit
-        run(side, name, Path(place), harness.seed())
+        run(side, TABLES[name], Path(place), harness.seed())
         return
     show(measure(arguments))
 

@@ -73,13 +73,12 @@ TABLES = {
 }
 
 
-def export(name: str, folder: Path) -> Path:
-    """Write the parts of a data set, unless they are there; return their folder."""
-    place = folder / name.replace(" ", "-")
+def export(table: Table, place: Path) -> Path:
+    """Write the parts of a data set to a folder, unless they are there; return the folder."""
     place.mkdir(parents=True, exist_ok=True)
     paths = [place / f"{part}.parquet" for part in PARTS]
     if not all(path.exists() for path in paths):
-        for path, frame in zip(paths, TABLES[name].load(), strict=True):
+        for path, frame in zip(paths, table.load(), strict=True):
             frame.to_parquet(path, index=False)
     return place
 

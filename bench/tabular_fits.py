@@ -1,4 +1,4 @@
-"""One fit of ``tabular_accuracy.py``, in a process of its own: from parts on disk to a score.
+"""One fit of a benchmark of tables, in a process of its own: from parts on disk to a score.
 
 Every side gets the same training rows, and the same validation rows to stop early or to choose its
 best epoch by, but for fastai, whose quick start does neither. Trees get enough rounds to stop
@@ -15,7 +15,7 @@ from pathlib import Path
 import harness
 import numpy as np
 import pandas as pd
-from tabular_data import TABLES, Metric, Table, read
+from tabular_data import Metric, Table, read
 
 Predict = Callable[[pd.DataFrame], np.ndarray]
 """Values, or probabilities with a column per class."""
@@ -112,6 +112,28 @@ def fit_hist_gradient_boosting(table: Table, train, valid, seed: int) -> Predict
     return _prediction(table, model)
 
 
+def fit_linear(table: Table, train, valid, seed: int) -> Predict:
+    """Logistic or ridge regression of scaled numbers and of categories as indicators."""
+    from sklearn.compose import make_column_selector, make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression, RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    del valid, seed  # there are neither epochs nor draws
+    numbers = make_pipeline(SimpleImputer(add_indicator=True), StandardScaler())
+    categories = OneHotEncoder(handle_unknown="ignore", min_frequency=5)
+    columns = make_column_transformer(
+        (numbers, make_column_selector(dtype_include="number")),
+        (categories, make_column_selector(dtype_include="category")),
+    )
+    penalties = np.logspace(-2, 4, 13)
+    linear = RidgeCV(penalties) if table.is_regression else LogisticRegression(max_iter=2000)
+    model = make_pipeline(columns, linear)
+    model.fit(*_parted(table, train))
+    return _prediction(table, model)
+
+
 def fit_fastai(table: Table, train, valid, seed: int) -> Predict:
     """``tabular_learner`` as its quick start shows it: five epochs, batches of 64."""
     from fastai.tabular.all import (
@@ -179,6 +201,7 @@ SIDES: dict[str, Callable[..., Predict]] = {
     "XGBoost": fit_xgboost,
     "CatBoost": fit_catboost,
     "HistGradientBoosting": fit_hist_gradient_boosting,
+    "linear": fit_linear,
     "fastai": fit_fastai,
     "RealMLP-TD": fit_realmlp,
     "TabM-D": fit_tabm,
@@ -196,6 +219,7 @@ PACKAGES = {
 
 MODULES = {
     "HistGradientBoosting": "sklearn.ensemble",
+    "linear": "sklearn.linear_model",
     "fastai": "fastai.tabular.all",
     **{side: "tabtext.estimators" for side in SIDES if side.startswith("tabtext")},
 }
@@ -203,29 +227,32 @@ MODULES = {
 
 
 def _parted(table: Table, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    """Features and target; classes as whole numbers, because XGBoost reads no others."""
+    """Features and target; classes and dates as whole numbers, because trees read no others."""
     target = frame[table.target]
     if not table.is_regression:
         is_category = isinstance(target.dtype, pd.CategoricalDtype)
         target = target.cat.codes.astype(int) if is_category else target.astype(int)
-    return frame.drop(columns=table.target), target
+    return _dates_as_numbers(frame.drop(columns=table.target)), target
+
+
+def _dates_as_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(**frame.select_dtypes("datetime").astype("int64"))
 
 
 def _prediction(table: Table, model) -> Predict:
     predict = model.predict if table.is_regression else model.predict_proba
-    return lambda frame: np.asarray(predict(frame))
+    return lambda frame: np.asarray(predict(_dates_as_numbers(frame)))
 
 
 # --- one fit --------------------------------------------------------------------------------
 
 
-def run(side: str, name: str, place: Path, seed: int) -> None:
+def run(side: str, table: Table, place: Path, seed: int) -> None:
     """Fit, predict, and print scores, seconds and peak memory."""
     try:
         import_module(MODULES.get(side) or PACKAGES[side])
     except ModuleNotFoundError as error:
         harness.absent(str(error.name))
-    table = TABLES[name]
     train, valid, test = read(place)
     features = test.drop(columns=table.target)
     started = time.perf_counter()
