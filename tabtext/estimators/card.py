@@ -69,16 +69,19 @@ def row_counts(
 ) -> dict[str, int]:
     """Return how many rows came, went and stayed on their way from the table to the network.
 
+    Rows of weight 0 are told where there are some.
+
     Examples
     --------
     >>> row_counts(range(9), range(8), range(6), range(6), range(5), range(2))
     {'given': 9, 'target_missing': 1, 'pruned': 0, 'weightless': 1, 'train': 5, 'valid': 2}
     """
+    weightless = len(pruned) - len(train)
     return {
         "given": len(given),
         "target_missing": len(given) - len(labelled),
         "pruned": len(unpruned) - len(pruned),
-        "weightless": len(pruned) - len(train),
+        **({"weightless": weightless} if weightless else {}),
         "train": len(train),
         "valid": 0 if valid is None else len(valid),
     }

@@ -87,6 +87,7 @@ def test_folds_are_judged_by_the_weights_of_rows_alone() -> None:
     np.testing.assert_array_equal(own.train.weight, 10 * (own.train.encoded.continuous[:, 0] + 1))
 
 
+@pytest.mark.filterwarnings("ignore::tabtext.errors.TabTextWarning")  # of columns of two rows
 def test_folds_in_which_no_row_counts_are_told(frame: pd.DataFrame) -> None:
     weight = np.zeros(len(frame))
     weight[[5, 6]] = 1.0
