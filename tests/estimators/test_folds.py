@@ -87,11 +87,14 @@ def test_folds_are_judged_by_the_weights_of_rows_alone() -> None:
     np.testing.assert_array_equal(own.train.weight, 10 * (own.train.encoded.continuous[:, 0] + 1))
 
 
-def test_folds_in_which_no_row_counts_are_told(frame: pd.DataFrame) -> None:
-    nothing = dict.fromkeys(frame["State"].unique(), 0.0)
+def test_folds_in_which_no_row_counts_are_told() -> None:
+    rows = prepared(12)
+    alone = (np.arange(12) == 5).astype(np.float32)
 
     with pytest.raises(DataError, match="too few rows weigh more than 0"):
-        TabularClassifier(**FOLDS, class_weight=nothing).fit(frame, target="State")
+        parts_of(
+            replace(rows, judged=replace(rows.judged, weight=alone)), 3, stratify=False, seed=0
+        )
 
 
 def test_out_of_fold_outputs_come_back_in_the_order_of_the_rows() -> None:
