@@ -81,7 +81,8 @@ def best_factor(sales: pd.Series, predicted: np.ndarray) -> float:
     """Return the factor for predictions with which that error is least.
 
     A model of the logarithm predicts about the median. This error forgives too little sooner than
-    too much, because too little is off by the sales themselves at most: the factor is below 1.
+    too much, because too little is off by the sales themselves at most; so the factor is below 1
+    unless predictions are too low.
     """
     ratio = predicted / sales.to_numpy()
     return float(ratio.mean() / (ratio**2).mean())

@@ -65,7 +65,13 @@ def recipe(
 
 
 def row_counts(
-    given: Sized, labelled: Sized, unpruned: Sized, pruned: Sized, train: Sized, valid: Sized | None
+    given: Sized,
+    labelled: Sized,
+    counting: Sized,
+    unpruned: Sized,
+    pruned: Sized,
+    train: Sized,
+    valid: Sized | None,
 ) -> dict[str, int]:
     """Return how many rows came, went and stayed on their way from the table to the network.
 
@@ -73,10 +79,10 @@ def row_counts(
 
     Examples
     --------
-    >>> row_counts(range(9), range(8), range(6), range(6), range(5), range(2))
-    {'given': 9, 'target_missing': 1, 'pruned': 0, 'weightless': 1, 'train': 5, 'valid': 2}
+    >>> row_counts(range(9), range(8), range(7), range(5), range(4), range(4), range(2))
+    {'given': 9, 'target_missing': 1, 'pruned': 1, 'weightless': 1, 'train': 4, 'valid': 2}
     """
-    weightless = len(pruned) - len(train)
+    weightless = len(labelled) - len(counting) + len(pruned) - len(train)
     return {
         "given": len(given),
         "target_missing": len(given) - len(labelled),

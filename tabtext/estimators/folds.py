@@ -101,7 +101,7 @@ def _held_out(
     if len(rows.train) < 2 * n_folds:
         raise DataError(
             f"{len(rows.train)} training rows are too few for n_folds={n_folds}: every fold needs "
-            "two"
+            f"two{'' if rows.judged.weight is None else ' that weigh more than 0'}"
         )
     everyone = np.arange(len(codes))
     if stratify and np.unique(codes, return_counts=True)[1].min() >= n_folds:

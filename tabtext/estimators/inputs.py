@@ -98,14 +98,22 @@ class Sample:
         table = table.rename_columns([names.get(name, name) for name in kept])
         return replace(self, table=table, targets=tuple(targets))
 
-    def with_weight(self) -> "Sample":
-        """The rows that weigh more than 0; those that weigh nothing shall shape nothing."""
+    def rows_that_count(self) -> "Sample":
+        """The rows that weigh more than 0.
+
+        Raises
+        ------
+        DataError
+            If they are fewer than two, and others are left out.
+        """
         if self.weight is None:
             return self
-        counted = self.weight > 0
-        if len(self) and not counted.any():
-            raise DataError(f"all {len(self)} training rows weigh 0; there is nothing to learn")
-        return self.filter(counted)
+        counts = self.weight > 0
+        if counts.sum() < min(2, len(self)):
+            raise DataError(
+                f"{counts.sum()} of {len(self)} training rows weigh more than 0; learning needs two"
+            )
+        return self.filter(counts)
 
     def filter(self, keep: NDArray[np.bool_]) -> "Sample":
         """The rows where ``keep`` is true."""

@@ -5,6 +5,7 @@ from typing import Any, Generic, Literal
 
 from tabtext.errors import ParameterError
 from tabtext.estimators.column_inspection import ColumnInspection
+from tabtext.estimators.defaults import choose_batch_size
 from tabtext.estimators.language_model_start import LanguageModelStart
 from tabtext.estimators.parameter_checks import (
     require_bool,
@@ -12,6 +13,7 @@ from tabtext.estimators.parameter_checks import (
     require_share,
     require_whole,
 )
+from tabtext.estimators.presets import PRESETS
 from tabtext.estimators.samples import Features
 from tabtext.estimators.unfreezing import unfreezing_phases
 from tabtext.training.options import Phase, ratio_of
@@ -19,6 +21,7 @@ from tabtext.training.options import Phase, ratio_of
 __all__ = ["MixedParameters"]
 
 _EPOCHS_FROM_SCRATCH = 4
+_SMALLEST_BATCH = 64  # smaller ones were tried on tables without texts alone
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -89,6 +92,10 @@ class MixedParameters(ColumnInspection[Features], LanguageModelStart, Generic[Fe
                 f"preset={self.preset!r}) an encoder of its own; set unfrozen_epochs=0 to let them "
                 "share one, or n_folds=1"
             )
+
+    def _auto_batch_size(self, n_rows: int) -> int:
+        factor = PRESETS[self.preset].batch_factor
+        return choose_batch_size(n_rows, smallest=_SMALLEST_BATCH, factor=factor)
 
     def count_unfrozen_epochs(self) -> int:
         """How many epochs the encoder learns."""

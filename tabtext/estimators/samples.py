@@ -69,8 +69,9 @@ class PreparedRows(Generic[Features]):
     valid : EncodedSample or None
         Rows to choose the best epoch by.
     judged : EncodedSample
-        The rows that are not set aside, as they are if judged on: with those that were pruned, and
-        with the weights of rows alone. Only where folds are dealt; else the training rows.
+        The rows that are not set aside, as they are if judged on: with those that were pruned or
+        weigh nothing, and with the weights of rows alone. Only where folds are dealt; else the
+        training rows.
     kept : ndarray of intp
         Which of them the training rows are.
     numbers : ndarray of intp or None

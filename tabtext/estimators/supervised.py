@@ -212,7 +212,8 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         target : str or sequence of str, optional
             Target columns in ``X``.
         sample_weight : array or column name, optional
-            Weight of each row of ``X``, finite and not negative.
+            Weight of each row of ``X``, finite and not negative. Rows of weight 0 are left out
+            before anything is learned; where folds are dealt, they are still predicted.
         validation : table with the target, or pair ``(X, y)``, optional
             Rows to choose the best epoch by; default: a random ``validation_fraction`` of ``X``.
         callbacks : sequence of Callback
@@ -284,13 +285,16 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         from tabtext.estimators.splitting import require_weight, split_sample
 
         given = read_sample(self._as_input(X), y, target=target, sample_weight=sample_weight)
-        sample = drop_missing_targets(given, self.missing_target)
+        labelled = drop_missing_targets(given, self.missing_target)
+        # Folds judge every row; else what weighs nothing is left out before any row is drawn.
+        sample = labelled if self._deals_folds() else labelled.rows_that_count()
         self.target_names_ = list(sample.targets)
+        classes = self._classes_of(labelled)
         rows, valid_sample = split_sample(
             sample,
             self._as_validation(validation),
             fraction=0.0 if self._deals_folds() else self.validation_fraction,
-            classes=self._classes_of(sample),
+            classes=None if classes is None else classes[labelled.places_of(sample)],
             missing_target=self.missing_target,
             seed=self.random_state,
         )
@@ -298,8 +302,8 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
         if validation is None and valid_sample is not None:
             self.validation_rows_ = valid_sample.numbers
         pruned, self.pruning_ = self._prune(rows)
-        train_sample = pruned.with_weight()
-        self.target_: Target = self._fit_target(sample, train_sample)
+        train_sample = pruned.rows_that_count()
+        self.target_: Target = self._fit_target(labelled, train_sample)
         require_weight(valid_sample)
         train = self._encode(train_sample, self._learn_features(train_sample))
         judged_sample = rows if valid_sample is None and self._deals_folds() else train_sample
@@ -310,7 +314,7 @@ class SupervisedEstimator(SavedEstimator, TrainingParameters, Generic[Features])
             judged=train if judged_sample is train_sample else self._encode(judged_sample),
             kept=judged_sample.places_of(train_sample),
             numbers=judged_sample.numbers,
-            counts=row_counts(given, sample, rows, pruned, train_sample, valid_sample),
+            counts=row_counts(given, labelled, sample, rows, pruned, train_sample, valid_sample),
             missing=missing_shares(train_sample.table.select(list(self.feature_names_in_))),
         )
 

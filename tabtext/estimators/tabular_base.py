@@ -50,8 +50,8 @@ class TabularEstimator(TabularTraining, ColumnInspection[Encoded]):
         them are those before a temperature.
     out_of_fold_predictions_ : ndarray of shape (rows, classes), (rows,) or (rows, targets)
         With folds only, and not saved: probabilities, or quantities, for every row that ``fit`` was
-        given, by the network that did not learn from it; NaN for rows that none learned from
-        (without a target, or pruned).
+        given, by the network that did not learn from it; NaN for rows without a
+        target. Rows that were pruned, or weigh nothing, have a prediction like all others.
     calibration_pairs_ : CalibrationPairs or None
         Predictions and truth of validation rows, for a regressor's ``predict_interval``.
     """
@@ -117,7 +117,7 @@ class TabularEstimator(TabularTraining, ColumnInspection[Encoded]):
         ----------
         sample : Sample
             What to learn from; rows without a target are left out, and so are those that ``prune``
-            removes.
+            removes or that weigh nothing.
 
         Returns
         -------
@@ -140,7 +140,7 @@ class TabularEstimator(TabularTraining, ColumnInspection[Encoded]):
         with warnings.catch_warnings():  # the fit has said that a rule removes many
             warnings.simplefilter("ignore", TabTextWarning)
             kept, _ = self._prune(drop_missing_targets(sample, "drop"))
-        rows = self._encode(kept)
+        rows = self._encode(kept.rows_that_count())
         rows = replace(rows, weight=combined(rows.weight, self._row_weights(rows.codes)))
         epochs = (self.history_.best_epoch or 0) + 1
         recipe = (Phase(epochs=epochs, freeze_to=1),)

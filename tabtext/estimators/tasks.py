@@ -46,7 +46,7 @@ class RegressionTask(RegressorMixin, SupervisedEstimator[Features], Generic[Feat
     y_range : pair of float, optional
         Bounds that predictions stay inside of, by a scaled sigmoid.
     clip_predictions : bool
-        Cut predictions to the span of the targets that ``fit`` was given (pruned ones included), as
+        Cut predictions to the span of the targets that ``fit`` was given (pruned ones too), as
         boosted trees do by their nature: a row unlike all others then gets no prediction beyond
         all others. Set it to False where the target is known to leave that span.
     loss : {"mse", "mae", "huber", "quantile"}
@@ -103,7 +103,7 @@ class RegressionTask(RegressorMixin, SupervisedEstimator[Features], Generic[Feat
             transform=self.target_transform,
             y_range=self.y_range,
             # Of all rows that count: pruned outliers taught nothing, but such values occur.
-            span=sample.with_weight().target_table if self.clip_predictions else None,
+            span=_targets_that_count(sample) if self.clip_predictions else None,
         )
 
     def _loss_name(self) -> str:
@@ -212,9 +212,7 @@ class ClassificationTask(ClassifierMixin, SupervisedEstimator[Features], Generic
         del train_sample
         if len(sample.targets) > 1:
             return MultilabelTarget.fit(sample.target_table)
-        target = ClassificationTarget.fit(sample.target_table)
-        _require_weighty_classes(target, sample)
-        return target
+        return ClassificationTarget.fit(sample.target_table)
 
     def _loss_name(self) -> str:
         return self.target_.loss
@@ -225,7 +223,10 @@ class ClassificationTask(ClassifierMixin, SupervisedEstimator[Features], Generic
     def _classes_of(self, sample: Sample) -> NDArray[np.int64] | None:
         if len(sample.targets) > 1:
             return None
-        return ClassificationTarget.fit(sample.target_table).encode(sample.target_table)
+        target = ClassificationTarget.fit(sample.target_table)
+        codes = target.encode(sample.target_table)
+        _require_weighty_classes(target, codes, sample)
+        return codes
 
     def _row_weights(
         self, codes: NDArray[Any], *, counted: NDArray[Any] | None = None
@@ -237,19 +238,28 @@ class ClassificationTask(ClassifierMixin, SupervisedEstimator[Features], Generic
         return None
 
 
+def _targets_that_count(sample: Sample) -> pa.Table:
+    """Targets of the rows that weigh more than 0."""
+    if sample.weight is None:
+        return sample.target_table
+    return sample.target_table.filter(pa.array(sample.weight > 0))
+
+
 def _are_numbers(values: Any, count: int) -> bool:
     """Whether this is a sequence of so many numbers."""
     is_sequence = isinstance(values, Sequence | np.ndarray) and len(values) == count
     return is_sequence and all(isinstance(value, Real) for value in values)
 
 
-def _require_weighty_classes(target: ClassificationTarget, sample: Sample) -> None:
+def _require_weighty_classes(
+    target: ClassificationTarget, codes: NDArray[np.int64], sample: Sample
+) -> None:
     """Raise ``DataError`` if all rows but those of one class weigh nothing."""
     if sample.weight is None:
         return
-    codes = np.unique(target.encode(sample.target_table)[sample.weight > 0])
-    if len(codes) == 1:
+    counting = np.unique(codes[sample.weight > 0])
+    if len(counting) == 1:
         raise DataError(
-            f"target {target.name!r} is {target.classes[codes[0]]!r} in every row that weighs more "
-            "than 0, one class; two classes are needed"
+            f"target {target.name!r} is {target.classes[counting[0]]!r} in every row that weighs "
+            "more than 0, one class; two classes are needed"
         )

@@ -179,7 +179,7 @@ class TrainingParameters(BaseEstimator, ABC):
 
     def _auto_batch_size(self, n_rows: int) -> int:
         """What ``batch_size="auto"`` means."""
-        return choose_batch_size(n_rows, smallest=64)
+        return choose_batch_size(n_rows)
 
     def _auto_epochs(self, n_rows: int) -> int:
         """What ``epochs="auto"`` means."""

@@ -232,6 +232,19 @@ def test_rows_that_are_pruned_teach_no_vectors(frame: pd.DataFrame) -> None:
     np.testing.assert_array_equal(vectors(1e3), vectors(1e6))
 
 
+def test_rows_that_weigh_nothing_teach_no_vectors(frame: pd.DataFrame) -> None:
+    network = TabularRegressor(**QUICK, validation_fraction=0.0)
+    weight = (frame.index % 50 > 0).astype(float)
+
+    def vectors(outlier: float) -> Any:
+        rows = frame.assign(Sales=frame["Sales"].where(weight > 0, outlier))
+        return EmbeddingTransformer(estimator=network, n_folds=2).fit_transform(
+            rows, target="Sales", sample_weight=weight
+        )
+
+    np.testing.assert_array_equal(vectors(1e3), vectors(1e6))
+
+
 @pytest.mark.parametrize("container", ["pandas", "polars"])
 def test_a_number_may_be_called_like_an_element_of_a_vector(
     frame: pd.DataFrame, container: Any

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from tabtext.errors import ParameterError
-from tabtext.estimators import TabularClassifier, TabularRegressor
+from tabtext.estimators import TabTextClassifier, TabularClassifier, TabularRegressor
 from tabtext.estimators.presets import PRESETS
 from tests.estimators.conftest import QUICK
 
@@ -71,3 +71,10 @@ def test_the_rate_is_found_for_a_preset_too(frame: pd.DataFrame) -> None:
     curve = TabularRegressor(preset="best", verbose=0).find_learning_rate(frame, target="Sales")
 
     assert curve.steep > 0
+
+
+def test_few_rows_are_learned_in_small_batches_unless_there_are_texts() -> None:
+    assert TabularClassifier().rows_per_batch(1_000) == 16
+    assert TabularClassifier(preset="fast").rows_per_batch(1_000) == 64
+    assert TabTextClassifier().rows_per_batch(1_000) == 64
+    assert TabTextClassifier(preset="fast").rows_per_batch(1_000) == 256

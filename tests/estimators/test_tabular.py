@@ -163,25 +163,28 @@ def test_sample_weights_move_predictions(frame: pd.DataFrame) -> None:
     assert weighted.predict(frame).mean() > plain.predict(frame).mean()
 
 
-def test_rows_without_weight_shape_nothing_at_all(frame: pd.DataFrame) -> None:
-    strange = frame[:20].assign(Sales=1e9, State="of their own", Distance=1e6)
-    weight = np.repeat([1.0, 0.0], [len(frame), len(strange)])
-    settings = {**QUICK, "validation_fraction": 0}
+@pytest.mark.parametrize("validation_fraction", [0, 0.2])
+def test_rows_without_weight_shape_nothing_at_all(
+    frame: pd.DataFrame, validation_fraction: float
+) -> None:
+    strange = frame[:20].assign(Sales=0.0, State="of their own", Distance=1e6)
+    settings = {**QUICK, "target_transform": "log", "validation_fraction": validation_fraction}
     expected = TabularRegressor(**settings).fit(frame, target="Sales")
+    both = pd.concat([strange, frame], ignore_index=True)
 
     model = TabularRegressor(**settings)
-    model.fit(pd.concat([frame, strange]), target="Sales", sample_weight=weight)
+    model.fit(both, target="Sales", sample_weight=(both["Sales"] > 0).astype(float))
 
     np.testing.assert_array_equal(model.predict(frame), expected.predict(frame))
     assert model.card_["rows"]["weightless"] == 20
+    if validation_fraction:
+        np.testing.assert_array_equal(model.validation_rows_, expected.validation_rows_ + 20)
 
 
-def test_training_rows_have_to_weigh_something(frame: pd.DataFrame) -> None:
-    fitted = TabularRegressor(**QUICK).fit(frame, target="Sales")
-    weight = np.zeros(len(frame))
-    weight[fitted.validation_rows_] = 1.0
+def test_two_rows_have_to_weigh_something(frame: pd.DataFrame) -> None:
+    weight = (np.arange(len(frame)) == 7).astype(float)
 
-    with pytest.raises(DataError, match="training rows weigh 0"):
+    with pytest.raises(DataError, match="1 of 400 training rows weigh more than 0"):
         TabularRegressor(**QUICK).fit(frame, target="Sales", sample_weight=weight)
 
 
