@@ -55,6 +55,11 @@ def fit_tabtext_best(table: Table, train, valid, seed: int) -> Predict:
     return fit_tabtext(table, rows, None, seed, preset="best")
 
 
+def fit_tabtext_batches_of_64(table: Table, train, valid, seed: int) -> Predict:
+    """As tables of few rows were learned before they had smaller batches."""
+    return fit_tabtext(table, train, valid, seed, batch_size=64)
+
+
 def fit_lightgbm(table: Table, train, valid, seed: int) -> Predict:
     from lightgbm import LGBMClassifier, LGBMRegressor, early_stopping
 
@@ -113,7 +118,7 @@ def fit_hist_gradient_boosting(table: Table, train, valid, seed: int) -> Predict
 
 
 def fit_linear(table: Table, train, valid, seed: int) -> Predict:
-    """Logistic or ridge regression of scaled numbers and of categories as indicators."""
+    """Logistic regression, or ridge with a chosen penalty, of numbers and indicators."""
     from sklearn.compose import make_column_selector, make_column_transformer
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -197,6 +202,7 @@ SIDES: dict[str, Callable[..., Predict]] = {
     "tabtext, fast": fit_tabtext_fast,
     "tabtext, best": fit_tabtext_best,
     "tabtext, mlp": fit_tabtext_mlp,
+    "tabtext, batches of 64": fit_tabtext_batches_of_64,
     "LightGBM": fit_lightgbm,
     "XGBoost": fit_xgboost,
     "CatBoost": fit_catboost,
