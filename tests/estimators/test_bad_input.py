@@ -140,13 +140,24 @@ def test_rules_that_leave_one_row_are_refused(frame: pd.DataFrame) -> None:
         ([-1.0] + [1.0] * 399, "-1.0 at row 0"),
         ([np.nan] * 400, "finite"),
         ([0.0] * 400, "all sample weights are zero"),
-        ([1.0] + [0.0] * 399, "all 40 validation rows weigh 0"),
+        ([1.0] + [0.0] * 399, "1 of 400 training rows weigh more than 0; learning needs two"),
         ("weights", "'weights' is not in the table"),
     ],
 )
 def test_unusable_weights_are_refused(frame: pd.DataFrame, weight: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         fit(frame, sample_weight=weight)
+
+
+def test_validation_rows_with_a_target_that_weigh_nothing_are_refused(frame: pd.DataFrame) -> None:
+    rows = frame.assign(weight=1.0)
+    validation = rows[:51].assign(weight=[0.0] * 50 + [1.0])
+    validation.loc[50, "Sales"] = np.nan
+
+    with pytest.raises(DataError, match="all 50 validation rows weigh 0"):
+        TabularRegressor(**QUICK, missing_target="drop").fit(
+            rows, target="Sales", sample_weight="weight", validation=validation
+        )
 
 
 @pytest.mark.parametrize(

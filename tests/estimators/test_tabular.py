@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 
 import tabtext
-from tabtext.errors import ArtifactError, DataError, ParameterError, TabTextWarning
+from tabtext.errors import ArtifactError, ParameterError, TabTextWarning
 from tabtext.estimators import TabularClassifier, TabularRegressor
 from tabtext.estimators.network import input_tensors
 from tabtext.tabular.ensembles import NETWORKS
@@ -179,13 +179,6 @@ def test_rows_without_weight_shape_nothing_at_all(
     assert model.card_["rows"]["weightless"] == 20
     if validation_fraction:
         np.testing.assert_array_equal(model.validation_rows_, expected.validation_rows_ + 20)
-
-
-def test_two_rows_have_to_weigh_something(frame: pd.DataFrame) -> None:
-    weight = (np.arange(len(frame)) == 7).astype(float)
-
-    with pytest.raises(DataError, match="1 of 400 training rows weigh more than 0"):
-        TabularRegressor(**QUICK).fit(frame, target="Sales", sample_weight=weight)
 
 
 def test_a_weight_column_is_no_feature(frame: pd.DataFrame) -> None:
