@@ -182,7 +182,11 @@ def show(sides: dict[str, Any]) -> None:
         place["best of all"] = sum(
             scores[side] == max(scores.values()) for scores in whole.values()
         )
+        for other in ("tabtext", "LightGBM"):
+            better = sum(scores[side] > scores.get(other, math.inf) for scores in whole.values())
+            place[f"better than {other}"] = better
     columns = {"side": str, "mean rank": "{:.2f}".format, "best of all": str}
+    columns |= {"better than tabtext": str, "better than LightGBM": str}
     columns |= {"error beyond the best": "{:.1%}".format, "data sets": str}
     print(harness.table(places, columns | {"median seconds of a fit": "{:.1f}".format}))
 

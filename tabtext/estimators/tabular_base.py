@@ -50,8 +50,8 @@ class TabularEstimator(TabularTraining, ColumnInspection[Encoded]):
         them are those before a temperature.
     out_of_fold_predictions_ : ndarray of shape (rows, classes), (rows,) or (rows, targets)
         With folds only, and not saved: probabilities, or quantities, for every row that ``fit`` was
-        given, by the network that did not learn from it; NaN for rows without a
-        target. Rows that were pruned, or weigh nothing, have a prediction like all others.
+        given, by the network that did not learn from it; NaN for rows without a target. Rows that
+        were pruned, or weigh nothing, have a prediction like all others.
     calibration_pairs_ : CalibrationPairs or None
         Predictions and truth of validation rows, for a regressor's ``predict_interval``.
     """

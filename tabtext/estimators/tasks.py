@@ -1,7 +1,7 @@
 """Classification and regression: what depends on the target alone, not on what the rows are."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, Generic, Literal, get_args
 
@@ -98,12 +98,13 @@ class RegressionTask(RegressorMixin, SupervisedEstimator[Features], Generic[Feat
             )
 
     def _fit_target(self, sample: Sample, train_sample: Sample) -> Target:
+        targets = replace(sample, table=sample.target_table)  # no other column has to be filtered
         return RegressionTarget.fit(
             train_sample.target_table,
             transform=self.target_transform,
             y_range=self.y_range,
             # Of all rows that count: pruned outliers taught nothing, but such values occur.
-            span=_targets_that_count(sample) if self.clip_predictions else None,
+            span=targets.rows_that_count().table if self.clip_predictions else None,
         )
 
     def _loss_name(self) -> str:
@@ -236,13 +237,6 @@ class ClassificationTask(ClassifierMixin, SupervisedEstimator[Features], Generic
         if self.class_weight is not None:
             raise ParameterError("class_weight needs a single target column, not several labels")
         return None
-
-
-def _targets_that_count(sample: Sample) -> pa.Table:
-    """Targets of the rows that weigh more than 0."""
-    if sample.weight is None:
-        return sample.target_table
-    return sample.target_table.filter(pa.array(sample.weight > 0))
 
 
 def _are_numbers(values: Any, count: int) -> bool:
